@@ -1,0 +1,85 @@
+//! Checks of a container runtime, looked at from outside, in the kernel's own records.
+//!
+//! Each [`Check`] is written once and used three times: as a test of every step that promises it
+//! ([`conformance!`]), as the judge of an exercise, and by the kernel matrix. What the pieces do:
+//!
+//! - [`check`]: what a check is, and its four outcomes;
+//! - [`subject`] and [`running`]: the binary under test, started in every way that a check can want;
+//! - [`kernel`]: `/proc` and cgroups, read from the host's side;
+//! - [`probe`]: programs that run inside the container, for what a shell cannot do;
+//! - [`guard`]: a process around each check that ends whatever the check leaves behind.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+pub mod check;
+mod checks;
+mod conformance;
+pub mod fixture;
+pub mod guard;
+pub mod harness;
+pub mod kernel;
+pub mod launch;
+pub mod need;
+pub mod probe;
+pub mod running;
+pub mod subject;
+pub mod terminal;
+
+pub use check::{Check, Outcome, Verdict, skip};
+pub use conformance::conformance_main;
+pub use harness::Harness;
+pub use kernel::{Process, until};
+pub use launch::Launch;
+pub use need::Need;
+pub use running::{Output, Running};
+pub use subject::Subject;
+pub use terminal::Terminal;
+
+/// Every check, ordered so that each stands behind those it builds on.
+#[must_use]
+pub fn all() -> Vec<&'static Check> {
+    checks::ALL.iter().flat_map(|group| group.iter()).collect()
+}
+
+/// The check with this id.
+#[must_use]
+pub fn find(id: &str) -> Option<&'static Check> {
+    all().into_iter().find(|check| check.id == id)
+}
+
+/// The executable that runs now, which is also guard and probe.
+pub(crate) fn own_executable() -> Result<PathBuf> {
+    std::env::current_exe().context("find the checks' own executable")
+}
+
+/// Serves a start as guard or probe, before anything else looks at the arguments.
+///
+/// Every executable that uses this library calls it first in `main`; `None` means: an ordinary start.
+#[must_use]
+pub fn hidden_modes() -> Option<ExitCode> {
+    let arguments: Vec<std::ffi::OsString> = std::env::args_os().skip(1).collect();
+    let result = match arguments.first()?.to_str()? {
+        guard::GUARD => guard_mode(&arguments[1..]).map(|()| ExitCode::SUCCESS),
+        probe::PROBE => probe::main(&arguments[1..]),
+        _ => return None,
+    };
+    Some(result.unwrap_or_else(|error| {
+        eprintln!("{error:#}");
+        ExitCode::FAILURE
+    }))
+}
+
+fn guard_mode(arguments: &[std::ffi::OsString]) -> Result<()> {
+    let [id, step, bin, root] = arguments else { bail!("{} ID STEP BIN ROOT", guard::GUARD) };
+    let id = id.to_string_lossy();
+    let check = if id == harness::WARM_UP.id { Some(&harness::WARM_UP) } else { find(&id) };
+    let check = check.with_context(|| format!("there is no check {id}"))?;
+    let subject = Subject::new(bin.as_ref(), step.to_string_lossy().parse()?, root.as_ref(), check.id);
+    guard::main(check, &subject)
+}
+
+#[cfg(test)]
+mod lint;

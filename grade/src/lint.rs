@@ -1,0 +1,64 @@
+//! What every check owes its readers.
+
+use std::collections::BTreeSet;
+
+use crate::check::Check;
+
+/// The last behaviour whose step exists.
+const LAST_BEHAVIOUR: u8 = 29;
+
+#[test]
+fn ids_are_unique_and_in_kebab_case() {
+    let mut seen = BTreeSet::new();
+    for check in crate::all() {
+        assert!(seen.insert(check.id), "{} is there twice", check.id);
+        let kebab = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        assert!(!check.id.is_empty() && check.id.chars().all(kebab), "{:?} is not in kebab-case", check.id);
+    }
+}
+
+#[test]
+fn every_check_is_complete() {
+    for check in crate::all() {
+        let id = check.id;
+        assert!((1..=8).contains(&check.step), "{id}: step {}", check.step);
+        assert!((1..=5).contains(&check.points), "{id}: {} points", check.points);
+        assert!(!check.title.is_empty() && !check.title.ends_with('.'), "{id}: title {:?}", check.title);
+        assert!(!check.hints.is_empty() && check.hints.iter().all(|hint| !hint.is_empty()), "{id}: no hint");
+        assert!(!check.behaviours.is_empty(), "{id}: no behaviour");
+        assert!(!check.timeout.is_zero(), "{id}: no time");
+        assert!(check.run as usize != Check::NEW.run as usize, "{id}: no body");
+        let page = format!("{:02}-", check.step);
+        let section = check.section.strip_prefix(&page).and_then(|rest| rest.split_once(".html#"));
+        assert!(section.is_some_and(|(_, heading)| !heading.is_empty()), "{id}: section {:?}", check.section);
+    }
+}
+
+#[test]
+fn every_behaviour_is_checked() {
+    let checked: BTreeSet<u8> =
+        crate::all().iter().flat_map(|check| check.behaviours.iter().copied()).collect();
+    let missing: Vec<u8> = (1..=LAST_BEHAVIOUR).filter(|behaviour| !checked.contains(behaviour)).collect();
+    assert!(missing.is_empty(), "no check looks at the behaviours {missing:?}");
+}
+
+#[test]
+fn checks_stand_behind_those_they_build_on() {
+    let mut seen = BTreeSet::new();
+    for check in crate::all() {
+        for before in check.after {
+            assert!(seen.contains(before), "{} builds on {before}, which does not stand before it", check.id);
+        }
+        seen.insert(check.id);
+    }
+}
+
+#[test]
+fn exceptions_have_reasons_and_are_for_later_steps() {
+    for check in crate::all() {
+        for (step, reason) in check.exceptions {
+            assert!(*step > check.step && *step <= 8, "{}: exception for step {step}", check.id);
+            assert!(!reason.is_empty(), "{}: an exception without a reason", check.id);
+        }
+    }
+}

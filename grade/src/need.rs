@@ -1,0 +1,159 @@
+//! What a check needs of the host, and how to tell whether it is there.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nix::sched::CloneFlags;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{AccessFlags, ForkResult, access, fork, geteuid};
+
+use crate::kernel::{self, Process};
+
+/// Something that not every host, kernel or user has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// The checks run as root.
+    Root,
+    /// The checks run as an ordinary user.
+    NotRoot,
+    /// This user may make a user namespace and is root in it.
+    UserNamespaces,
+    /// A limit of this controller (`memory`, `cpu`, `pids`, …) can be set by this user, on v1 or v2.
+    CgroupController(&'static str),
+    /// This controller is in a mounted v1 hierarchy that this user may write.
+    CgroupV1(&'static str),
+    /// This controller is in the v2 tree, where this user may write.
+    CgroupV2(&'static str),
+    /// The v2 tree is mounted and this user may make groups in it, whatever its controllers.
+    CgroupV2Tree,
+    /// `strace` is installed and may trace.
+    Strace,
+    /// `/etc/subuid` and `/etc/subgid` have a range for this user, and `newuidmap` is installed.
+    SubIds,
+    /// There is no range for this user, or no `newuidmap`.
+    NoSubIds,
+    /// A pseudo-terminal can be opened.
+    Terminal,
+    /// A program of this name is in PATH.
+    Program(&'static str),
+    /// The kernel has this namespace in `/proc/self/ns`.
+    Namespace(&'static str),
+    /// The filesystem is in `/proc/filesystems`.
+    Filesystem(&'static str),
+}
+
+impl Need {
+    /// `None` when the host has it, else the reason to print beside "skipped".
+    #[must_use]
+    pub fn missing(self) -> Option<String> {
+        let root = geteuid().is_root();
+        let (there, reason) = match self {
+            Need::Root => (root, "needs root".into()),
+            Need::NotRoot => (!root, "is about ordinary users, and this is root".into()),
+            Need::UserNamespaces => (user_namespaces(), "this user may not make user namespaces".into()),
+            Need::CgroupController(name) => {
+                (v1(name) || v2(Some(name)), format!("no cgroup in which this user may limit {name}"))
+            }
+            Need::CgroupV1(name) => (v1(name), format!("no cgroup v1 hierarchy with {name} to write in")),
+            Need::CgroupV2(name) => (v2(Some(name)), format!("no cgroup v2 tree with {name} to write in")),
+            Need::CgroupV2Tree => (v2(None), "no cgroup v2 tree in which this user may make groups".into()),
+            Need::Strace => (program("strace").is_some(), "strace is not installed".into()),
+            Need::SubIds => {
+                (sub_ids(), "this user has no sub-id ranges, or newuidmap is not installed".into())
+            }
+            Need::NoSubIds => (!sub_ids(), "this user has sub-id ranges".into()),
+            Need::Terminal => (can(Path::new("/dev/ptmx"), AccessFlags::W_OK), "no /dev/ptmx".into()),
+            Need::Program(name) => (program(name).is_some(), format!("{name} is not installed")),
+            Need::Namespace(kind) => {
+                (Process::this().ns(kind).is_ok(), format!("this kernel has no {kind} namespace"))
+            }
+            Need::Filesystem(name) => (filesystem(name), format!("this kernel has no {name}")),
+        };
+        if there { None } else { Some(reason) }
+    }
+}
+
+/// Where `name` is in PATH, or in the folders for the administrator's programs.
+#[must_use]
+pub fn program(name: &str) -> Option<PathBuf> {
+    std::env::split_paths(&search_path()).map(|dir| dir.join(name)).find(|file| can(file, AccessFlags::X_OK))
+}
+
+/// PATH with the administrator's folders, which an ordinary user's PATH often lacks.
+#[must_use]
+pub fn search_path() -> String {
+    format!("{}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin", std::env::var("PATH").unwrap_or_default())
+}
+
+fn can(path: &Path, how: AccessFlags) -> bool {
+    path.exists() && access(path, how).is_ok()
+}
+
+/// Tries it in a child, which is the only way to know: sysctls, limits and LSMs all have a say.
+fn user_namespaces() -> bool {
+    // SAFETY: the child makes only system calls (unshare, open, write through nix and std on a path
+    // prepared before the fork) and leaves with _exit; it takes no lock another thread could hold but
+    // the allocator's, which glibc makes safe across fork.
+    match unsafe { fork() } {
+        Ok(ForkResult::Parent { child }) => matches!(waitpid(child, None), Ok(WaitStatus::Exited(_, 0))),
+        Ok(ForkResult::Child) => {
+            let made = nix::sched::unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWUTS).is_ok();
+            // AppArmor can grant the namespace and withhold every power in it.
+            let powerful = made && nix::unistd::sethostname("check").is_ok();
+            // SAFETY: _exit ends the child without running what the parent registered at exit.
+            unsafe { libc::_exit(i32::from(!powerful)) }
+        }
+        Err(_) => false,
+    }
+}
+
+fn v1(controller: &str) -> bool {
+    let mounted = kernel::hierarchy(Some(controller)).is_some();
+    mounted && Process::this().cgroup_dir(controller).is_ok_and(|own| writable(&own, controller, true))
+}
+
+/// Root makes groups at the hierarchy's mount point; a user only in a group that was delegated to it.
+fn writable(own: &Path, controller: &str, v1: bool) -> bool {
+    let top = if geteuid().is_root() { kernel::hierarchy(v1.then_some(controller)) } else { None };
+    can(top.as_deref().unwrap_or(own), AccessFlags::W_OK)
+}
+
+fn v2(controller: Option<&str>) -> bool {
+    let Some(mount) = kernel::hierarchy(None) else { return false };
+    let Ok(own) = Process::this().cgroups() else { return false };
+    let Some(own) = own.iter().find(|group| group.id == 0) else { return false };
+    let own = mount.join(own.path.trim_start_matches('/'));
+    let dir = if geteuid().is_root() { &mount } else { &own };
+    let controllers = fs::read_to_string(dir.join("cgroup.controllers")).unwrap_or_default();
+    let has = controller.is_none_or(|name| controllers.split_whitespace().any(|word| word == name));
+    // A delegated group is one whose process list the user may write, not only its folder.
+    has && writable(&own, "", false) && can(&dir.join("cgroup.procs"), AccessFlags::W_OK)
+}
+
+fn sub_ids() -> bool {
+    let has = |file: &str| sub_id_range(file).is_some();
+    has("/etc/subuid")
+        && has("/etc/subgid")
+        && ["newuidmap", "newgidmap"].iter().all(|p| program(p).is_some())
+}
+
+/// First id and count of this user's first range in `/etc/subuid` or `/etc/subgid`. subuid(5).
+#[must_use]
+pub fn sub_id_range(file: &str) -> Option<(u32, u32)> {
+    let uid = geteuid();
+    let name = nix::unistd::User::from_uid(uid).ok().flatten().map(|user| user.name);
+    let text = fs::read_to_string(file).ok()?;
+    text.lines().find_map(|line| {
+        let mut words = line.trim().split(':');
+        let owner = words.next()?;
+        if owner != uid.to_string() && Some(owner) != name.as_deref() {
+            return None;
+        }
+        Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
+    })
+}
+
+fn filesystem(name: &str) -> bool {
+    let text = fs::read_to_string("/proc/filesystems").unwrap_or_default();
+    text.lines().any(|line| line.split_whitespace().next_back() == Some(name))
+}
