@@ -1,0 +1,31 @@
+//! The container's side of a start: what the child does to itself before it becomes the command.
+
+use crate::link::ContainerEnd;
+use crate::{exec, explain, process};
+use anyhow::Result;
+use std::convert::Infallible;
+use std::ffi::CString;
+use std::path::PathBuf;
+
+/// What the child needs to know, worked out before the clone: an error in it stops the start early.
+pub struct Plan {
+    pub argv: Vec<CString>,
+    pub environment: Vec<CString>,
+    pub workdir: PathBuf,
+}
+
+/// The child's life. It comes back only when something failed, and then the parent has been told.
+pub fn main(plan: &Plan, mut container_end: ContainerEnd) {
+    explain::speak_as("container");
+    let Err(error) = become_command(plan, &mut container_end);
+    container_end.report(&error);
+}
+
+fn become_command(plan: &Plan, parent: &mut ContainerEnd) -> Result<Infallible> {
+    process::close_all_but(parent)?;
+    process::die_with_parent()?;
+    parent.wait_for_go()?;
+    exec::enter_workdir(&plan.workdir)?;
+    exec::clean_slate()?;
+    exec::exec(&plan.argv, &plan.environment)
+}
