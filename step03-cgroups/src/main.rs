@@ -1,0 +1,41 @@
+//! Step 03: cgroups. The same world, with a share of the machine and no more.
+
+mod cgroups;
+mod child;
+mod cli;
+mod environment;
+mod exec;
+mod explain;
+mod failure;
+mod id;
+mod id_map;
+mod init;
+mod limits;
+mod link;
+mod loopback;
+mod namespaces;
+mod parent;
+mod process;
+mod signals;
+mod terminal;
+mod tour;
+
+use clap::Parser;
+use cli::{Cli, Command};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(usage) => return cli::explain_usage(&usage),
+    };
+    explain::enable(cli.explain);
+    let result = match &cli.command {
+        Some(Command::Run(run)) => parent::run(run),
+        None => tour::show(cli.explain),
+    };
+    ExitCode::from(result.unwrap_or_else(|error| {
+        explain::tell(format_args!("{error:#}"));
+        failure::exit_code(&error)
+    }))
+}
