@@ -1,0 +1,97 @@
+//! The command line: Docker's names for whatever Docker has a name for.
+
+use crate::limits::Limits;
+use crate::namespaces::Namespace;
+use crate::{explain, failure};
+use clap::{Args, Parser, Subcommand};
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// A container runtime in eight steps. Step 04: a root filesystem.
+///
+/// Without a command it shows the step: a shell in a terminal, a short tour otherwise.
+#[derive(Parser)]
+#[command(name = env!("CARGO_PKG_NAME"), version)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Narrate every system call that matters on stderr, as it returns
+    #[arg(long, global = true)]
+    pub explain: bool,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    Run(Run),
+}
+
+/// Run a command in an image, with namespaces and a cgroup of its own, and leave with its exit status
+#[derive(Args)]
+#[command(after_help = concat!("Example: ", env!("CARGO_PKG_NAME"), " run --memory 64m --read-only base ls -l /"))]
+pub struct Run {
+    /// Set an environment variable; KEY alone takes the caller's value
+    #[arg(short, long, value_name = "KEY[=VALUE]")]
+    pub env: Vec<OsString>,
+    /// Read environment variables from a file, one a line
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Vec<PathBuf>,
+    /// Start in this directory, an absolute path
+    #[arg(short, long, value_name = "DIR", default_value = "/")]
+    pub workdir: PathBuf,
+    /// The container's hostname; its id when this is not given
+    #[arg(long, value_name = "NAME")]
+    pub hostname: Option<OsString>,
+    /// The namespaces to make, separated by commas; all but time, and user only when not root
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub ns: Option<Vec<Namespace>>,
+    /// Let the container's clocks run this far ahead of the host's since boot, in a time namespace
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    pub boottime_offset: Option<i64>,
+    /// Run a small init as PID 1 that passes signals on and reaps orphans
+    #[arg(long)]
+    pub init: bool,
+    #[command(flatten)]
+    pub limits: Limits,
+    /// Tell at the end what the container used
+    #[arg(long)]
+    pub stats: bool,
+    /// Run as this user of the image, by name or id
+    #[arg(short, long, value_name = "USER[:GROUP]", allow_hyphen_values = true)]
+    pub user: Option<String>,
+    /// Let nothing be written to the image; /dev/shm and other mounts stay writable
+    #[arg(long)]
+    pub read_only: bool,
+    /// Change the root with chroot(2) alone, which does not hold
+    #[arg(long)]
+    pub chroot: bool,
+    /// The image: base, made from this machine's programs on first use, or a directory written with a slash
+    pub image: OsString,
+    /// The command and its arguments; a shell when there is none
+    #[arg(default_value = "sh", trailing_var_arg = true)]
+    pub command: Vec<OsString>,
+}
+
+/// Prints clap's help as it is, and clap's complaints as one line of ours: usage errors leave with 125
+/// like every other error of the runtime, because 2 could be the command's own status.
+pub fn explain_usage(usage: &clap::Error) -> ExitCode {
+    if !usage.use_stderr() {
+        return match usage.print() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::from(failure::RUNTIME),
+        };
+    }
+    let text = usage.render().to_string();
+    // The complaint ends at the first empty line; tips and the usage follow.
+    let complaint: Vec<&str> =
+        text.lines().take_while(|line| !line.is_empty()).flat_map(str::split_whitespace).collect();
+    let complaint = complaint.join(" ");
+    let help = if env::args_os().nth(1).is_some_and(|word| word == "run") { "run --help" } else { "--help" };
+    explain::tell(format_args!(
+        "{}; see '{} {help}'",
+        complaint.trim_start_matches("error: "),
+        env!("CARGO_PKG_NAME")
+    ));
+    ExitCode::from(failure::RUNTIME)
+}
