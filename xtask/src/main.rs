@@ -1,0 +1,71 @@
+//! The project's own tools: what keeps the copies, the diffs, the transcripts and the checks honest.
+
+mod bench;
+mod book;
+mod cargo;
+mod drift;
+mod legs;
+mod mutants;
+mod programs;
+mod ripple;
+mod scratch;
+mod steps;
+mod transcripts;
+mod uml;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "xtask", bin_name = "cargo xtask", about = "The project's own tools")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Check that every file that two neighbouring steps share is the same in both, or is declared as changed
+    Drift(drift::Args),
+    /// Carry an edit made in one step into the steps after it, by three-way merge
+    Ripple(ripple::Args),
+    /// Build the book and check it: diffs, links, anchors, fences
+    Book(book::Args),
+    /// Run the console blocks of the book and compare what they print
+    Transcripts(transcripts::Args),
+    /// Prove that each planted wrong variant of a step loses the check that it names
+    Mutants(mutants::Args),
+    /// Run the checks on a second kernel, user-mode Linux with cgroup v2 alone
+    Uml(uml::Args),
+    /// Run the ordinary user's legs, count the outcomes of all legs, look for what they left on the host
+    Legs(legs::Args),
+    /// Time a step's container start beside bubblewrap's and runc's
+    Bench(bench::Args),
+    /// Speak mdBook's preprocessor protocol on stdin and stdout (called by mdbook)
+    #[command(hide = true)]
+    Preprocess(book::PreprocessArgs),
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Drift(args) => drift::run(&args),
+        Command::Ripple(args) => ripple::run(&args),
+        Command::Book(args) => book::run(&args),
+        Command::Transcripts(args) => transcripts::run(&args),
+        Command::Mutants(args) => mutants::run(&args),
+        Command::Uml(args) => uml::run(&args),
+        Command::Legs(args) => legs::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::Preprocess(args) => book::preprocess(&args),
+    }
+}

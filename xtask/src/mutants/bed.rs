@@ -1,0 +1,206 @@
+//! Where variants are built: a workspace of one step beneath `target/mutants`, and a staging folder for running them.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use nix::fcntl::{Flock, FlockArg};
+use serde::Deserialize;
+
+use super::variant::Variant;
+use crate::cargo;
+use crate::scratch::Scratch;
+use crate::steps::{self, Step};
+
+/// Who runs the checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leg {
+    Root,
+    User,
+}
+
+/// A user that no entry of /etc/passwd knows.
+const NOBODY_IN_PARTICULAR: u32 = 4242;
+
+impl Leg {
+    pub fn named(name: &str) -> Result<Leg> {
+        match name {
+            "root" => Ok(Leg::Root),
+            "user" => Ok(Leg::User),
+            _ => bail!("a leg is root or user, not {name:?}"),
+        }
+    }
+
+    /// The leg of this process.
+    pub fn here() -> Leg {
+        if nix::unistd::geteuid().is_root() { Leg::Root } else { Leg::User }
+    }
+
+    /// Why this leg cannot be run here.
+    pub fn obstacle(self) -> Option<String> {
+        (self == Leg::Root && Leg::here() == Leg::User)
+            .then(|| "is about root, and this is an ordinary user".to_owned())
+    }
+}
+
+/// How one check ended: a line of the log that `FORK_TO_VETH_CHECK_LOG` names.
+#[derive(Deserialize)]
+pub struct Outcome {
+    check: String,
+    pub outcome: String,
+    reason: Option<String>,
+}
+
+impl Outcome {
+    /// Neither passed nor skipped.
+    pub fn is_wrong(&self) -> bool {
+        self.outcome != "pass" && self.outcome != "skipped"
+    }
+
+    pub fn describe(&self) -> String {
+        format!("{}: {} {}", self.check, self.outcome, self.reason.as_deref().unwrap_or_default())
+    }
+}
+
+pub struct Bed {
+    step: String,
+    source: PathBuf,
+    /// The workspace, `target/mutants/stepNN`.
+    workspace: PathBuf,
+    grade: PathBuf,
+    /// Readable by every user, on a filesystem that executes.
+    stage: Scratch,
+    /// Held as long as the workspace is in use.
+    _lock: Flock<File>,
+}
+
+impl Bed {
+    /// Builds `grade` and makes the workspace.
+    pub fn prepare(step: &Step) -> Result<Bed> {
+        let grade = cargo::build(steps::root(), &["build", "--quiet", "--package", "grade"])?;
+        let grade = grade
+            .into_iter()
+            .find(|one| one.target == "grade" && !one.test)
+            .context("cargo built no grade")?;
+        let workspace = steps::root().join("target/mutants").join(&step.name);
+        fs::create_dir_all(&workspace).with_context(|| format!("make {}", workspace.display()))?;
+        let lock = File::create(workspace.with_file_name("lock")).context("make the workspaces' lock")?;
+        let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock)
+            .map_err(|(_, error)| anyhow!("{}: another run is using it: {error}", workspace.display()))?;
+        let stage = Scratch::new("mutants")?;
+        fs::set_permissions(stage.path(), fs::Permissions::from_mode(0o755))?;
+        let staged = stage.path().join("grade");
+        fs::copy(&grade.path, &staged).context("stage grade")?;
+        Ok(Bed {
+            step: step.name.clone(),
+            source: step.path.clone(),
+            workspace,
+            grade: staged,
+            stage,
+            _lock: lock,
+        })
+    }
+
+    /// Builds the step, with a variant's patch or as it is; returns the staged binary.
+    pub fn build(&self, variant: Option<&Variant>) -> Result<PathBuf> {
+        self.lay_out()?;
+        let name = variant.map_or("original", |variant| variant.name.as_str());
+        if let Some(variant) = variant {
+            self.apply(&variant.patch)?;
+        }
+        let target = steps::root().join("target/mutants/build");
+        let target = target.to_str().context("the checkout's path is not UTF-8")?;
+        let arguments =
+            ["build", "--quiet", "--config", "build.rustflags=[\"-Awarnings\"]", "--target-dir", target];
+        let built = cargo::build(&self.workspace, &arguments).with_context(|| format!("build {name}"))?;
+        let binary =
+            built.into_iter().find(|one| one.target == self.step).context("cargo built no binary")?;
+        let staged = self.stage.path().join(format!("{}-{name}", self.step));
+        fs::copy(&binary.path, &staged).with_context(|| format!("stage {}", binary.path.display()))?;
+        Ok(staged)
+    }
+
+    /// A fresh copy of the step in a workspace of its own, with the same versions of everything.
+    fn lay_out(&self) -> Result<()> {
+        let crate_folder = self.workspace.join("step");
+        if crate_folder.exists() {
+            fs::remove_dir_all(&crate_folder)
+                .with_context(|| format!("remove {}", crate_folder.display()))?;
+        }
+        copy_tree(&self.source.join("src"), &crate_folder.join("src"))?;
+        let read = |path: PathBuf| -> Result<toml::Table> {
+            let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+            text.parse().with_context(|| format!("read {}", path.display()))
+        };
+        let mut manifest = read(self.source.join("Cargo.toml"))?;
+        // The tests stay behind: grade runs them.
+        manifest.remove("dev-dependencies");
+        manifest.remove("test");
+        fs::write(crate_folder.join("Cargo.toml"), manifest.to_string())?;
+        let mut workspace = read(steps::root().join("Cargo.toml"))?;
+        let table =
+            workspace.get_mut("workspace").and_then(toml::Value::as_table_mut).context("no [workspace]")?;
+        table.insert("members".to_owned(), vec!["step"].into());
+        fs::write(self.workspace.join("Cargo.toml"), workspace.to_string())?;
+        fs::copy(steps::root().join("Cargo.lock"), self.workspace.join("Cargo.lock"))?;
+        Ok(())
+    }
+
+    fn apply(&self, patch: &Path) -> Result<()> {
+        let mut git = Command::new("git");
+        git.current_dir(self.workspace.join("step")).arg("apply").arg(patch);
+        // Outside of any repository, so that paths are taken from here.
+        let output = git.env("GIT_CEILING_DIRECTORIES", &self.workspace).output().context("start git")?;
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{} does not apply any more: {}", patch.display(), complaint.trim());
+        Ok(())
+    }
+
+    /// Holds a binary to checks, as the leg's user.
+    pub fn check(&self, binary: &Path, leg: Leg, checks: &BTreeSet<&str>) -> Result<Vec<Outcome>> {
+        let scratch = Scratch::new("checks")?;
+        let log = scratch.path().join("log");
+        let ids: Vec<&str> = checks.iter().copied().collect();
+        let mut grade = Command::new(&self.grade);
+        grade.args(["check", &self.step, "--bin"]).arg(binary).args(["--filter", &ids.join(",")]);
+        grade.env("FORK_TO_VETH_CHECK_LOG", &log).stdout(Stdio::null()).stdin(Stdio::null());
+        fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o777))?;
+        if leg == Leg::User && nix::unistd::geteuid().is_root() {
+            grade.uid(NOBODY_IN_PARTICULAR).gid(NOBODY_IN_PARTICULAR).env("HOME", scratch.path());
+        }
+        grade.status().context("start grade")?;
+        let lines = fs::read_to_string(&log).context("read the checks' log")?;
+        let outcomes =
+            lines.lines().map(|line| serde_json::from_str::<Outcome>(line).context("read the checks' log"));
+        let outcomes: Vec<Outcome> = outcomes.collect::<Result<_>>()?;
+        let mut named = Vec::new();
+        for id in ids {
+            let is_it = |outcome: &&Outcome| outcome.check == id;
+            let found = outcomes.iter().find(is_it).with_context(|| format!("{id} was not run"))?;
+            named.push(Outcome {
+                check: id.to_owned(),
+                outcome: found.outcome.clone(),
+                reason: found.reason.clone(),
+            });
+        }
+        Ok(named)
+    }
+}
+
+fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).with_context(|| format!("make {}", to.display()))?;
+    for entry in fs::read_dir(from).with_context(|| format!("list {}", from.display()))? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_tree(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), &target).with_context(|| format!("copy {}", entry.path().display()))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! A step's programs, built and put where any user can run them.
+
+use std::fs::{self, File, Permissions};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::{cargo, steps};
+
+/// One step's programs: the command itself and its checks.
+pub struct Programs {
+    pub step: String,
+    bin: PathBuf,
+    conformance: PathBuf,
+}
+
+/// Builds the binary and the checks of each step that is named, or of all that are present.
+///
+/// # Errors
+/// When there is no such step, or the build fails.
+pub fn build(wanted: &[String]) -> Result<Vec<Programs>> {
+    let all = steps::all();
+    for name in wanted {
+        steps::find(&all, name)?;
+    }
+    let chosen = all.iter().filter(|step| wanted.is_empty() || wanted.contains(&step.name));
+    chosen.map(|step| Programs::build(&step.name)).collect()
+}
+
+impl Programs {
+    fn build(step: &str) -> Result<Programs> {
+        let built = cargo::build(steps::root(), &["test", "--quiet", "--no-run", "--package", step])?;
+        let find = |target: &str, test: bool| {
+            let found = built.iter().find(|program| program.target == target && program.test == test);
+            found.map(|program| program.path.clone()).with_context(|| format!("{step} builds no {target}"))
+        };
+        Ok(Programs {
+            step: step.to_owned(),
+            bin: find(step, false)?,
+            conformance: find("conformance", true)?,
+        })
+    }
+
+    /// Copies both into `folder`, as `step03` and `step03-conformance`.
+    pub fn stage(&self, folder: &Path) -> Result<()> {
+        for (from, name) in [(&self.bin, self.step.clone()), (&self.conformance, self.checks())] {
+            fs::copy(from, folder.join(name)).with_context(|| format!("copy {}", from.display()))?;
+        }
+        Ok(())
+    }
+
+    /// The name of the staged checks.
+    pub fn checks(&self) -> String {
+        format!("{}-conformance", self.step)
+    }
+
+    #[cfg(test)]
+    pub fn named(step: &str) -> Programs {
+        Programs { step: step.to_owned(), bin: PathBuf::new(), conformance: PathBuf::new() }
+    }
+}
+
+/// Makes an empty log of checks that every user can append to, where `FORK_TO_VETH_CHECK_LOG` then points.
+pub fn fresh_log(log: &Path) -> Result<()> {
+    let made = fs::write(log, "").and_then(|()| fs::set_permissions(log, Permissions::from_mode(0o666)));
+    made.with_context(|| format!("make {}", log.display()))
+}
+
+/// Appends what was logged in `from` to `to`.
+pub fn keep_log(from: &Path, to: &Path) -> Result<()> {
+    let lines = fs::read(from).with_context(|| format!("read {}", from.display()))?;
+    let file = File::options().append(true).create(true).open(to);
+    file.and_then(|mut file| file.write_all(&lines)).with_context(|| format!("append to {}", to.display()))
+}

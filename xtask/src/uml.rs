@@ -1,0 +1,198 @@
+//! The second kernel: user-mode Linux, with the host's files over hostfs and cgroup v2 alone.
+//!
+//! It needs neither KVM nor root. What it runs writes into memory; the host's files stay as they are.
+
+mod machine;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::programs::{self, Programs};
+use crate::scratch::Scratch;
+use machine::{Cgroups, Machine, Stalled};
+
+/// How much slower than the host the checks may be: every system call in there costs two switches of process here.
+const TIME_FACTOR: &str = "4";
+
+/// The checks' log in the exchange folder.
+const LOG: &str = "checks.jsonl";
+
+/// Where Debian's package puts the kernel's modules.
+const MODULES: &str = "/usr/lib/uml/modules";
+
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  cargo xtask uml
+  cargo xtask uml --step step03
+  cargo xtask uml -- step03 run --memory 64m -- cat /proc/self/cgroup
+  cargo xtask uml --cgroups net_cls -- step03 run --net-cls 0x10001 -- true")]
+pub struct Args {
+    /// Check only this step (step03); may be given more than once
+    #[arg(long = "step", value_name = "STEP")]
+    steps: Vec<String>,
+    /// Run only the checks whose name contains this
+    #[arg(long, value_name = "TEXT", conflicts_with = "command")]
+    filter: Option<String>,
+    /// The cgroup file systems that the machine mounts
+    #[arg(long, value_enum, default_value = "v2")]
+    cgroups: Cgroups,
+    /// Run COMMAND as the ordinary user, in a delegated cgroup, instead of root
+    #[arg(long, requires = "command")]
+    user: bool,
+    /// Append the checks' log, JSON lines, to this file
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+    /// The machine's memory
+    #[arg(long, value_name = "MIB", default_value_t = 2048)]
+    memory: u64,
+    /// From power-on to power-off; the machine is killed when it takes longer
+    #[arg(long, value_name = "SECONDS", default_value_t = 1200)]
+    limit: u64,
+    /// What to run in the machine instead of the checks; the steps' binaries are in its PATH
+    #[arg(last = true)]
+    command: Vec<String>,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    installed()?;
+    let programs = programs::build(&args.steps)?;
+    if args.command.is_empty() {
+        return check(args, &programs);
+    }
+    let exchange = exchange(&programs)?;
+    let status = args.machine(String::new()).boot(exchange.path(), &command_job(&args.command, args.user));
+    // Dropped here, for exit(3) would leave the folder behind.
+    drop(exchange);
+    match status? {
+        0 => Ok(()),
+        status => std::process::exit(status),
+    }
+}
+
+impl Args {
+    fn machine(&self, prefix: String) -> Machine {
+        let limit = Duration::from_secs(self.limit);
+        Machine { memory_mib: self.memory, cgroups: self.cgroups, limit, prefix }
+    }
+}
+
+/// Runs root's and the user's leg, each on a machine of its own: one such machine has one CPU.
+fn check(args: &Args, programs: &[Programs]) -> Result<()> {
+    let legs = std::thread::scope(|scope| {
+        let start = |user| scope.spawn(move || leg(args, programs, user));
+        ["root", "user"].map(start).map(|leg| leg.join().expect("a leg does not panic"))
+    });
+    let [root, user] = legs;
+    ensure!(root? && user?, "checks failed on the user-mode kernel");
+    Ok(())
+}
+
+/// Boots, runs every step's checks as one user, and tells whether all passed.
+fn leg(args: &Args, programs: &[Programs], user: &str) -> Result<bool> {
+    let leg = args.cgroups.leg(user);
+    let machine = args.machine(format!("{leg} | "));
+    let exchange = exchange(programs)?;
+    let log = exchange.path().join(LOG);
+    let jobs = check_jobs(programs, user, &leg, args.filter.as_deref());
+    let mut status = machine.boot(exchange.path(), &jobs);
+    if let Err(error) = &status
+        && error.is::<Stalled>()
+    {
+        // Seen on a busy host: the kernel itself stands still, whatever it runs.
+        eprintln!("xtask: {leg}: {error}; starting over");
+        programs::fresh_log(&log)?;
+        status = machine.boot(exchange.path(), &jobs);
+    }
+    // What was logged before a crash or the time limit counts, too.
+    if let Some(kept) = &args.log {
+        programs::keep_log(&log, kept)?;
+    }
+    Ok(status.context(leg)? == 0)
+}
+
+/// Checks that the machine's parts and the programs that `init.sh` calls are there.
+fn installed() -> Result<()> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<PathBuf> =
+        std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]).collect();
+    let has = |program: &str| folders.iter().any(|folder| folder.join(program).is_file());
+    let needed = [
+        ("linux.uml", "user-mode-linux"),
+        ("modprobe", "kmod"),
+        ("ip", "iproute2"),
+        ("setpriv", "util-linux"),
+    ];
+    let missing = needed.iter().filter(|(program, _)| !has(program)).map(|(_, package)| *package);
+    let missing: Vec<&str> = missing.collect();
+    ensure!(
+        missing.is_empty(),
+        "the second kernel needs more packages: apt-get install {}",
+        missing.join(" ")
+    );
+    ensure!(Path::new(MODULES).is_dir(), "the second kernel's modules are not at {MODULES}");
+    Ok(())
+}
+
+/// The folder that a machine shares with the host, with the programs and an empty log.
+fn exchange(programs: &[Programs]) -> Result<Scratch> {
+    let exchange = Scratch::new("uml")?;
+    let folder = exchange.path().join("bin");
+    fs::create_dir(&folder).with_context(|| format!("create {}", folder.display()))?;
+    programs.iter().try_for_each(|program| program.stage(&folder))?;
+    programs::fresh_log(&exchange.path().join(LOG))?;
+    Ok(exchange)
+}
+
+/// The shell lines that run every step's checks.
+fn check_jobs(programs: &[Programs], user: &str, leg: &str, filter: Option<&str>) -> String {
+    let filter = filter.map(quote).unwrap_or_default();
+    let mut jobs = String::from("failed=0\n");
+    for program in programs {
+        let (step, checks) = (&program.step, program.checks());
+        jobs.push_str(&format!(
+            "echo \"== {step}\"\n\
+             as_{user} FORK_TO_VETH_LEG={leg} FORK_TO_VETH_TIME_FACTOR={TIME_FACTOR} \
+             FORK_TO_VETH_CHECK_LOG=/run/exchange/{LOG} FORK_TO_VETH_BIN=/run/bin/{step} \
+             /run/bin/{checks} {filter} || failed=1\n"
+        ));
+    }
+    jobs + "(exit $failed)\n"
+}
+
+fn command_job(command: &[String], user: bool) -> String {
+    let words: Vec<String> = command.iter().map(|word| quote(word)).collect();
+    format!("as_{} {}\n", if user { "user" } else { "root" }, words.join(" "))
+}
+
+/// One word for the shell, whatever it holds.
+fn quote(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shell_gets_the_command_word_for_word() {
+        let command = ["printf".to_owned(), "it's $HOME\n".to_owned()];
+        let job = command_job(&command, false).replace("as_root ", "");
+        let output = std::process::Command::new("/bin/sh").args(["-c", &job]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "it's $HOME\n");
+    }
+
+    #[test]
+    fn one_failed_step_fails_all_jobs() {
+        let programs = ["step01", "step02"].map(Programs::named);
+        let jobs = check_jobs(&programs, "user", "uml-user", None);
+        for (verdict, status) in [("true", 0), ("! echo \"$@\" | grep -q step01-c", 1)] {
+            let script = format!("as_user() {{ {verdict}; }}\n{jobs}");
+            let output = std::process::Command::new("/bin/sh").args(["-c", &script]).output().unwrap();
+            assert_eq!(output.status.code(), Some(status));
+            assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 2);
+        }
+    }
+}
