@@ -1,7 +1,7 @@
 //! The command line: Docker's names for whatever Docker has a name for.
 
 use crate::{explain, failure};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -57,7 +57,11 @@ pub fn explain_usage(usage: &clap::Error) -> ExitCode {
     let complaint: Vec<&str> =
         text.lines().take_while(|line| !line.is_empty()).flat_map(str::split_whitespace).collect();
     let complaint = complaint.join(" ");
-    let help = if env::args_os().nth(1).is_some_and(|word| word == "run") { "run --help" } else { "--help" };
+    let first = env::args_os().nth(1).unwrap_or_default();
+    let help = match Cli::command().find_subcommand(&first) {
+        Some(command) => format!("{} --help", command.get_name()),
+        None => "--help".to_owned(),
+    };
     explain::tell(format_args!(
         "{}; see '{} {help}'",
         complaint.trim_start_matches("error: "),

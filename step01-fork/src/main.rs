@@ -22,10 +22,10 @@ fn main() -> ExitCode {
         Err(usage) => return cli::explain_usage(&usage),
     };
     explain::enable(cli.explain);
-    let result = match &cli.command {
+    let result = signals::keep_exit_statuses().and_then(|()| match &cli.command {
         Some(Command::Run(run)) => parent::run(run),
         None => tour::show(cli.explain),
-    };
+    });
     ExitCode::from(result.unwrap_or_else(|error| {
         explain::tell(format_args!("{error:#}"));
         failure::exit_code(&error)

@@ -2,7 +2,7 @@
 
 use crate::namespaces::Namespace;
 use crate::{explain, failure};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -41,7 +41,7 @@ pub struct Run {
     pub workdir: PathBuf,
     /// The container's hostname; its id when this is not given
     #[arg(long, value_name = "NAME")]
-    pub hostname: Option<OsString>,
+    pub hostname: Option<String>,
     /// The namespaces to make, separated by commas; all but time, and user only when not root
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub ns: Option<Vec<Namespace>>,
@@ -70,7 +70,11 @@ pub fn explain_usage(usage: &clap::Error) -> ExitCode {
     let complaint: Vec<&str> =
         text.lines().take_while(|line| !line.is_empty()).flat_map(str::split_whitespace).collect();
     let complaint = complaint.join(" ");
-    let help = if env::args_os().nth(1).is_some_and(|word| word == "run") { "run --help" } else { "--help" };
+    let first = env::args_os().nth(1).unwrap_or_default();
+    let help = match Cli::command().find_subcommand(&first) {
+        Some(command) => format!("{} --help", command.get_name()),
+        None => "--help".to_owned(),
+    };
     explain::tell(format_args!(
         "{}; see '{} {help}'",
         complaint.trim_start_matches("error: "),

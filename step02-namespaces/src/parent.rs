@@ -28,7 +28,7 @@ pub fn run(run: &Run) -> Result<u8> {
     if plan.namespaces.has(Namespace::User) {
         id_map::write(child.pid)?;
     }
-    let terminal = Terminal::find(&plan.namespaces);
+    let terminal = Terminal::find(plan.namespaces.has(Namespace::Pid));
     terminal.hand_over(&child)?;
     host_end.go()?;
     host_end.wait_for_exec()?;

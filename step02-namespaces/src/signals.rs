@@ -24,6 +24,13 @@ const FORWARDED: [Signal; 9] = [
     Signal::SIGCONT,
 ];
 
+/// Has the kernel keep the exit statuses of this process's children: a caller may have left SIGCHLD ignored, and then it
+/// throws them away, wait(2).
+pub fn keep_exit_statuses() -> Result<()> {
+    // SAFETY: the default disposition runs no code of ours.
+    unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }.map(drop).context("reset SIGCHLD")
+}
+
 /// The forwarded signals, blocked and readable from a signalfd(2) instead of interrupting anything.
 pub struct Signals {
     fd: SignalFd,
@@ -36,9 +43,6 @@ impl Signals {
     pub fn block() -> Result<Signals> {
         let set: SigSet = FORWARDED.into_iter().collect();
         set.thread_block().context("block signals")?;
-        // A caller may have left SIGCHLD ignored, and then the kernel throws our children's exit statuses away.
-        // SAFETY: the default disposition runs no code of ours.
-        unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }.context("reset SIGCHLD")?;
         let fd = SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
             .context("make a signalfd")?;
         Ok(Signals { fd, warned: Cell::new(false) })

@@ -48,7 +48,7 @@ pub fn show(explain: bool) -> Result<u8> {
 fn start(words: &[&str]) -> Result<u8> {
     match Cli::try_parse_from(iter::once(&env!("CARGO_PKG_NAME")).chain(words))?.command {
         Some(Command::Run(run)) => parent::run(&run),
-        None => bail!("{words:?} has no subcommand"),
+        _ => bail!("{words:?} does not run a container"),
     }
 }
 

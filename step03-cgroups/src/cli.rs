@@ -3,7 +3,7 @@
 use crate::limits::Limits;
 use crate::namespaces::Namespace;
 use crate::{explain, failure};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -42,7 +42,7 @@ pub struct Run {
     pub workdir: PathBuf,
     /// The container's hostname; its id when this is not given
     #[arg(long, value_name = "NAME")]
-    pub hostname: Option<OsString>,
+    pub hostname: Option<String>,
     /// The namespaces to make, separated by commas; all but time, and user only when not root
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub ns: Option<Vec<Namespace>>,
@@ -52,14 +52,15 @@ pub struct Run {
     /// Run a small init as PID 1 that passes signals on and reaps orphans
     #[arg(long)]
     pub init: bool,
-    #[command(flatten)]
-    pub limits: Limits,
     /// Tell at the end what the container used
     #[arg(long)]
     pub stats: bool,
     /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true)]
     pub command: Vec<OsString>,
+    // Last, for clap puts all that follows under the limits' heading.
+    #[command(flatten)]
+    pub limits: Limits,
 }
 
 /// Prints clap's help as it is, and clap's complaints as one line of ours: usage errors leave with 125
@@ -76,7 +77,11 @@ pub fn explain_usage(usage: &clap::Error) -> ExitCode {
     let complaint: Vec<&str> =
         text.lines().take_while(|line| !line.is_empty()).flat_map(str::split_whitespace).collect();
     let complaint = complaint.join(" ");
-    let help = if env::args_os().nth(1).is_some_and(|word| word == "run") { "run --help" } else { "--help" };
+    let first = env::args_os().nth(1).unwrap_or_default();
+    let help = match Cli::command().find_subcommand(&first) {
+        Some(command) => format!("{} --help", command.get_name()),
+        None => "--help".to_owned(),
+    };
     explain::tell(format_args!(
         "{}; see '{} {help}'",
         complaint.trim_start_matches("error: "),

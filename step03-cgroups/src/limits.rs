@@ -75,7 +75,7 @@ impl Limits {
 
 /// A size in bytes: a number, perhaps with a fraction, and a suffix (`64m`, `64MB` and `64MiB` are the same); a kilobyte
 /// has 1024 bytes.
-fn size(text: &str) -> Result<u64> {
+pub fn size(text: &str) -> Result<u64> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, suffix) = text.split_at(end);
     let shift = match suffix.to_ascii_lowercase().as_str() {

@@ -12,6 +12,7 @@ mod id_map;
 mod init;
 mod limits;
 mod link;
+mod lock;
 mod loopback;
 mod namespaces;
 mod parent;
@@ -30,10 +31,10 @@ fn main() -> ExitCode {
         Err(usage) => return cli::explain_usage(&usage),
     };
     explain::enable(cli.explain);
-    let result = match &cli.command {
+    let result = signals::keep_exit_statuses().and_then(|()| match &cli.command {
         Some(Command::Run(run)) => parent::run(run),
         None => tour::show(cli.explain),
-    };
+    });
     ExitCode::from(result.unwrap_or_else(|error| {
         explain::tell(format_args!("{error:#}"));
         failure::exit_code(&error)

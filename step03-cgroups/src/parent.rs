@@ -27,11 +27,12 @@ pub fn run(run: &Run) -> Result<u8> {
     let signals = Signals::block()?;
     let (mut host_end, container_end) = link::pair()?;
     plan.namespaces.unshare_time_on_host()?;
-    let child = Child::spawn(&plan.namespaces, &plan.cgroup, || child::main(&plan, container_end))?;
+    let child =
+        Child::spawn(&plan.namespaces, plan.cgroup.clone_into(), || child::main(&plan, container_end))?;
     if plan.namespaces.has(Namespace::User) {
         id_map::write(child.pid)?;
     }
-    let terminal = Terminal::find(&plan.namespaces);
+    let terminal = Terminal::find(plan.namespaces.has(Namespace::Pid));
     terminal.hand_over(&child)?;
     host_end.go()?;
     host_end.wait_for_exec()?;

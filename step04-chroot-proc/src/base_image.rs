@@ -1,15 +1,13 @@
 //! `base`: an image made from the host's own programs, so that nothing has to be downloaded.
 
-use crate::{data, id};
+use crate::data;
+use crate::draft::{self, Draft};
 use anyhow::{Context, Result, bail, ensure};
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::geteuid;
 use std::collections::BTreeSet;
 use std::env;
-use std::fs::{self, File, Permissions};
-use std::io::ErrorKind;
+use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -26,6 +24,11 @@ const DIRECTORIES: &[&str] =
 /// The other names by which scripts know the directory of programs.
 const LINKS: &[(&str, &str)] = &[("sbin", "bin"), ("usr/bin", "../bin"), ("usr/sbin", "../bin")];
 
+/// What the host's programs read: where the loader looks besides its usual directories, ld.so(8), and what a terminal that
+/// calls itself xterm can do, terminfo(5), wherever the distribution has that.
+const DATA: [&str; 4] =
+    ["/etc/ld.so.cache", "/etc/terminfo/x/xterm", "/lib/terminfo/x/xterm", "/usr/share/terminfo/x/xterm"];
+
 /// The users that an image needs for `--user` to have somebody to name.
 const FILES: &[(&str, &str)] = &[
     (
@@ -37,19 +40,12 @@ const FILES: &[(&str, &str)] = &[
     ("etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"),
 ];
 
-/// A directory that is being filled. The kernel lets go of the lock when this process ends, however it ends: one that
-/// can be locked is nobody's any more. Dropped, it is removed.
-struct Draft {
-    path: PathBuf,
-    _lock: Flock<File>,
-}
-
 /// The directory of `base`, made on first use. Two first uses at once each fill a directory of their own, and the
 /// first to be done renames it into place.
 pub fn ensure() -> Result<PathBuf> {
     let data = data::directory()?;
     let base = data.join("base");
-    remove_abandoned(&data)?;
+    draft::remove_abandoned(&data)?;
     if base.is_dir() {
         return Ok(base);
     }
@@ -59,53 +55,6 @@ pub fn ensure() -> Result<PathBuf> {
     match fs::rename(&draft.path, &base) {
         Err(error) if !base.is_dir() => Err(error).with_context(|| format!("rename to {}", base.display())),
         _ => Ok(base),
-    }
-}
-
-impl Draft {
-    fn new(data: &Path) -> Result<Draft> {
-        let path = data.join(format!("base.draft-{}", id::new()?));
-        loop {
-            fs::create_dir_all(&path).with_context(|| format!("make {}", path.display()))?;
-            // Another first use may take it for an abandoned one in the moment before it is locked.
-            if let Some(lock) = lock(&path)? {
-                return Ok(Draft { path, _lock: lock });
-            }
-        }
-    }
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        // Nothing is there any more when it has become the image; what else could go wrong, the next run's cleaning
-        // meets and reports.
-        let _ = fs::remove_dir_all(&self.path);
-    }
-}
-
-/// Removes what runtimes that were killed while they made `base` have left.
-fn remove_abandoned(data: &Path) -> Result<()> {
-    for entry in fs::read_dir(data).with_context(|| format!("list {}", data.display()))? {
-        let entry = entry?;
-        if entry.file_name().as_encoded_bytes().starts_with(b"base.draft-")
-            && let Some(_locked) = lock(&entry.path())?
-        {
-            fs::remove_dir_all(entry.path()).with_context(|| format!("remove {}", entry.path().display()))?;
-        }
-    }
-    Ok(())
-}
-
-/// Locks a directory; `None` when somebody else has it locked, or removed it.
-fn lock(path: &Path) -> Result<Option<Flock<File>>> {
-    let directory = match File::open(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        result => result.with_context(|| format!("open {}", path.display()))?,
-    };
-    match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
-        Ok(lock) => Ok(path.exists().then_some(lock)),
-        Err((_, Errno::EWOULDBLOCK)) => Ok(None),
-        Err((_, error)) => Err(error).with_context(|| format!("lock {}", path.display())),
     }
 }
 
@@ -153,9 +102,10 @@ fn install_programs(root: &Path) -> Result<()> {
     for library in libraries(&programs)? {
         copy(&library, &root.join(library.strip_prefix("/")?))?;
     }
-    // Where the loader looks besides its usual directories.
-    let cache = Path::new("/etc/ld.so.cache");
-    if cache.exists() { copy(cache, &root.join("etc/ld.so.cache")) } else { Ok(()) }
+    for file in DATA.iter().map(Path::new).filter(|file| file.is_file()) {
+        copy(file, &root.join(file.strip_prefix("/")?))?;
+    }
+    Ok(())
 }
 
 /// A program of the host: the first of its name in PATH or the usual directories.

@@ -4,7 +4,7 @@ use crate::cgroups::Cgroup;
 use crate::link::ContainerEnd;
 use crate::namespaces::{Namespace, Namespaces};
 use crate::users::User;
-use crate::{exec, explain, init, loopback, process, rootfs};
+use crate::{environment, exec, explain, image, init, loopback, process, rootfs};
 use anyhow::Result;
 use std::convert::Infallible;
 use std::ffi::{CString, OsString};
@@ -22,7 +22,7 @@ pub struct Plan {
     pub image: PathBuf,
     pub read_only: bool,
     pub chroot: bool,
-    pub user: User,
+    pub user: Option<String>,
 }
 
 /// The child's life. It comes back only when something failed, and then the parent has been told.
@@ -44,12 +44,13 @@ fn become_command(plan: &Plan, parent: &mut ContainerEnd) -> Result<Infallible> 
     if plan.namespaces.has(Namespace::Net) {
         loopback::up()?;
     }
-    let root = rootfs::bind_image(&plan.image)?;
+    let root = image::mount(&plan.image)?;
+    let user = User::find(plan.user.as_deref(), &root)?;
     rootfs::mount_kernel_filesystems(&root, &plan.namespaces)?;
     if plan.chroot { rootfs::change_root(&root) } else { rootfs::pivot(&root) }?;
     rootfs::finish(&root, &plan.workdir, plan.read_only)?;
     exec::enter_workdir(&plan.workdir)?;
-    plan.user.become_it()?;
+    user.become_it()?;
     // A change of user takes the parent death signal away: prctl(2).
     process::die_with_parent()?;
     parent.check_parent()?;
@@ -57,5 +58,5 @@ fn become_command(plan: &Plan, parent: &mut ContainerEnd) -> Result<Infallible> 
         init::stay_behind()?;
     }
     exec::clean_slate()?;
-    exec::exec(&plan.argv, &plan.environment)
+    exec::exec(&plan.argv, &environment::with_home(&plan.environment, &user.home)?)
 }

@@ -3,9 +3,9 @@
 use crate::limits::Limits;
 use crate::namespaces::Namespace;
 use crate::{explain, failure};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -30,6 +30,7 @@ pub enum Command {
 /// Run a command in an image, with namespaces and a cgroup of its own, and leave with its exit status
 #[derive(Args)]
 #[command(after_help = concat!("Example: ", env!("CARGO_PKG_NAME"), " run --memory 64m --read-only base ls -l /"))]
+#[command(override_usage = concat!(env!("CARGO_PKG_NAME"), " run [OPTIONS] IMAGE [COMMAND [ARG]...]"))]
 pub struct Run {
     /// Set an environment variable; KEY alone takes the caller's value
     #[arg(short, long, value_name = "KEY[=VALUE]")]
@@ -42,7 +43,7 @@ pub struct Run {
     pub workdir: PathBuf,
     /// The container's hostname; its id when this is not given
     #[arg(long, value_name = "NAME")]
-    pub hostname: Option<OsString>,
+    pub hostname: Option<String>,
     /// The namespaces to make, separated by commas; all but time, and user only when not root
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub ns: Option<Vec<Namespace>>,
@@ -52,8 +53,6 @@ pub struct Run {
     /// Run a small init as PID 1 that passes signals on and reaps orphans
     #[arg(long)]
     pub init: bool,
-    #[command(flatten)]
-    pub limits: Limits,
     /// Tell at the end what the container used
     #[arg(long)]
     pub stats: bool,
@@ -66,11 +65,27 @@ pub struct Run {
     /// Change the root with chroot(2) alone, which does not hold
     #[arg(long)]
     pub chroot: bool,
-    /// The image: base, made from this machine's programs on first use, or a directory written with a slash
-    pub image: OsString,
-    /// The command and its arguments; a shell when there is none
-    #[arg(default_value = "sh", trailing_var_arg = true)]
-    pub command: Vec<OsString>,
+    /// The image: base, made from this machine's programs on first use, or a directory written with a slash; the command
+    /// and its arguments behind it, a shell when there are none
+    #[arg(required = true, num_args = 1.., trailing_var_arg = true, value_names = ["IMAGE", "COMMAND"])]
+    words: Vec<OsString>,
+    // Last, for clap puts all that follows under the limits' heading.
+    #[command(flatten)]
+    pub limits: Limits,
+}
+
+impl Run {
+    pub fn image(&self) -> &OsStr {
+        &self.words[0]
+    }
+
+    /// The command line; a shell where there is none.
+    pub fn command(&self) -> Vec<OsString> {
+        match &self.words[1..] {
+            [] => vec!["sh".into()],
+            words => words.to_vec(),
+        }
+    }
 }
 
 /// Prints clap's help as it is, and clap's complaints as one line of ours: usage errors leave with 125
@@ -87,7 +102,11 @@ pub fn explain_usage(usage: &clap::Error) -> ExitCode {
     let complaint: Vec<&str> =
         text.lines().take_while(|line| !line.is_empty()).flat_map(str::split_whitespace).collect();
     let complaint = complaint.join(" ");
-    let help = if env::args_os().nth(1).is_some_and(|word| word == "run") { "run --help" } else { "--help" };
+    let first = env::args_os().nth(1).unwrap_or_default();
+    let help = match Cli::command().find_subcommand(&first) {
+        Some(command) => format!("{} --help", command.get_name()),
+        None => "--help".to_owned(),
+    };
     explain::tell(format_args!(
         "{}; see '{} {help}'",
         complaint.trim_start_matches("error: "),

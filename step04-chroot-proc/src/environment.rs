@@ -12,10 +12,9 @@ use std::path::Path;
 struct Environment(Vec<(Vec<u8>, Vec<u8>)>);
 
 /// The environment of a command, as execve(2) takes it: `KEY=VALUE` strings.
-pub fn build(run: &Run, hostname: &OsStr, home: &str) -> Result<Vec<CString>> {
+pub fn build(run: &Run, hostname: &OsStr) -> Result<Vec<CString>> {
     let mut environment = Environment(Vec::new());
     environment.set(b"PATH", b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-    environment.set(b"HOME", home.as_bytes());
     environment.set(b"TERM", b"xterm");
     environment.set(b"HOSTNAME", hostname.as_bytes());
     for file in &run.env_file {
@@ -25,6 +24,15 @@ pub fn build(run: &Run, hostname: &OsStr, home: &str) -> Result<Vec<CString>> {
         environment.ask(variable.as_bytes())?;
     }
     environment.into_strings()
+}
+
+/// The same with the user's home directory, which the container's /etc/passwd tells, unless HOME was asked for.
+pub fn with_home(environment: &[CString], home: &str) -> Result<Vec<CString>> {
+    let mut environment = environment.to_vec();
+    if !environment.iter().any(|variable| variable.as_bytes().starts_with(b"HOME=")) {
+        environment.push(CString::new(format!("HOME={home}")).context("a NUL in the user's home directory")?);
+    }
+    Ok(environment)
 }
 
 impl Environment {

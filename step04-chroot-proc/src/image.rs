@@ -1,6 +1,8 @@
-//! The directory that an image's name stands for.
+//! Images: the directory that a name stands for, and the mount that makes it a container's root.
 
 use crate::base_image;
+use crate::mount::Mount;
+use crate::root::{self, Root};
 use anyhow::{Context, Result, bail};
 use std::ffi::OsStr;
 use std::fs;
@@ -23,4 +25,11 @@ pub fn find(name: &OsStr) -> Result<PathBuf> {
         bail!("{}: an empty directory, with nothing in it to run", context());
     }
     Ok(directory)
+}
+
+/// Mounts the image on itself, where only this mount namespace sees it: pivot_root(2) wants its new root to be a mount.
+pub fn mount(image: &Path) -> Result<Root<Mount>> {
+    let mount = Mount::bind(image)?;
+    mount.attach(&root::open_image(image)?, "/")?;
+    Ok(Root(mount))
 }

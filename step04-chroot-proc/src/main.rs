@@ -5,6 +5,7 @@ mod cgroups;
 mod child;
 mod cli;
 mod data;
+mod draft;
 mod environment;
 mod exec;
 mod explain;
@@ -15,6 +16,7 @@ mod image;
 mod init;
 mod limits;
 mod link;
+mod lock;
 mod loopback;
 mod mount;
 mod namespaces;
@@ -37,10 +39,10 @@ fn main() -> ExitCode {
         Err(usage) => return cli::explain_usage(&usage),
     };
     explain::enable(cli.explain);
-    let result = match &cli.command {
+    let result = signals::keep_exit_statuses().and_then(|()| match &cli.command {
         Some(Command::Run(run)) => parent::run(run),
         None => tour::show(cli.explain),
-    };
+    });
     ExitCode::from(result.unwrap_or_else(|error| {
         explain::tell(format_args!("{error:#}"));
         failure::exit_code(&error)

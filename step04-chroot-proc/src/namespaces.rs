@@ -78,7 +78,7 @@ impl Namespaces {
     }
 
     /// The container's hostname: the one asked for, its id, or the host's when it has no UTS namespace.
-    pub fn hostname(&self, asked: Option<&OsStr>, id: &str) -> Result<OsString> {
+    pub fn hostname(&self, asked: Option<&str>, id: &str) -> Result<OsString> {
         match asked {
             None if self.has(Namespace::Uts) => Ok(id.into()),
             None => gethostname().context("read the host's name"),

@@ -6,8 +6,7 @@ use crate::namespaces::{Namespace, Namespaces};
 use crate::process::Child;
 use crate::signals::Signals;
 use crate::terminal::Terminal;
-use crate::users::User;
-use crate::{child, environment, exec, explain, id, id_map, image, link, root};
+use crate::{child, environment, exec, explain, id, id_map, image, link};
 use anyhow::Result;
 
 /// Runs one container in the foreground and returns the exit code to leave with.
@@ -15,11 +14,10 @@ pub fn run(run: &Run) -> Result<u8> {
     let namespaces = Namespaces::choose(run)?;
     let id = id::new()?;
     let hostname = namespaces.hostname(run.hostname.as_deref(), &id)?;
-    let image = image::find(&run.image)?;
-    let user = User::find(run.user.as_deref(), &root::open_image(&image)?)?;
+    let image = image::find(run.image())?;
     let plan = child::Plan {
-        argv: exec::arguments(&run.command)?,
-        environment: environment::build(run, &hostname, &user.home)?,
+        argv: exec::arguments(&run.command())?,
+        environment: environment::build(run, &hostname)?,
         workdir: exec::absolute(&run.workdir)?,
         init: run.init,
         hostname,
@@ -27,18 +25,19 @@ pub fn run(run: &Run) -> Result<u8> {
         image,
         read_only: run.read_only,
         chroot: run.chroot,
-        user,
+        user: run.user.clone(),
         cgroup: Cgroup::create(&id, &run.limits, run.stats)?,
     };
 
     let signals = Signals::block()?;
     let (mut host_end, container_end) = link::pair()?;
     plan.namespaces.unshare_time_on_host()?;
-    let child = Child::spawn(&plan.namespaces, &plan.cgroup, || child::main(&plan, container_end))?;
+    let child =
+        Child::spawn(&plan.namespaces, plan.cgroup.clone_into(), || child::main(&plan, container_end))?;
     if plan.namespaces.has(Namespace::User) {
         id_map::write(child.pid)?;
     }
-    let terminal = Terminal::find(&plan.namespaces);
+    let terminal = Terminal::find(plan.namespaces.has(Namespace::Pid));
     terminal.hand_over(&child)?;
     host_end.go()?;
     host_end.wait_for_exec()?;

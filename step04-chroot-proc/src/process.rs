@@ -1,6 +1,5 @@
 //! Processes: made with clone3(2), held by a pidfd, waited for once.
 
-use crate::cgroups::Cgroup;
 use crate::explain::explain;
 use crate::namespaces::{self, Namespaces};
 use anyhow::{Context, Result};
@@ -28,14 +27,14 @@ impl Child {
     ///
     /// Rust code may run in the copy because this program never starts a second thread: no lock can be held by
     /// one that clone3(2) did not copy.
-    pub fn spawn(namespaces: &Namespaces, cgroup: &Cgroup, life: impl FnOnce()) -> Result<Child> {
+    pub fn spawn(namespaces: &Namespaces, cgroup: Option<BorrowedFd>, life: impl FnOnce()) -> Result<Child> {
         let (flags, mut names) = namespaces.clone_flags();
         let mut pidfd: RawFd = -1;
         // SAFETY: clone_args is plain data, for which zeroes are a valid value.
         let mut arguments: libc::clone_args = unsafe { mem::zeroed() };
         arguments.flags = u64::from((flags | libc::CLONE_PIDFD).cast_unsigned());
         arguments.pidfd = &raw mut pidfd as u64;
-        if let Some(directory) = cgroup.clone_into() {
+        if let Some(directory) = cgroup {
             arguments.flags |= CLONE_INTO_CGROUP;
             arguments.cgroup = directory.as_raw_fd() as u64;
             names += "|CLONE_INTO_CGROUP";

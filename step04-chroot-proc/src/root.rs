@@ -68,7 +68,8 @@ impl<D: AsFd> Root<D> {
         Ok(String::from_utf8_lossy(&text).into_owned())
     }
 
-    fn open(&self, path: &str, flags: OFlag, resolve: ResolveFlag) -> nix::Result<OwnedFd> {
+    /// Opens a path below it.
+    pub fn open(&self, path: &str, flags: OFlag, resolve: ResolveFlag) -> nix::Result<OwnedFd> {
         let how =
             OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(resolve | ResolveFlag::RESOLVE_IN_ROOT);
         openat2(self.0.as_fd(), path, how)

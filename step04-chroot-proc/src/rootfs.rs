@@ -8,7 +8,7 @@ use crate::mount::{
     MOUNT_ATTR_RDONLY as RDONLY, MOUNT_ATTR_STRICTATIME as STRICTATIME, Mount,
 };
 use crate::namespaces::{Namespace, Namespaces};
-use crate::root::{self, Kind, Root};
+use crate::root::{Kind, Root};
 use crate::users;
 use anyhow::{Context, Result};
 use nix::errno::Errno;
@@ -51,17 +51,10 @@ const MASKED: [&str; 12] = [
 /// What may be read, and not written.
 const READ_ONLY: [&str; 5] = ["proc/bus", "proc/fs", "proc/irq", "proc/sys", "proc/sysrq-trigger"];
 
-/// Makes a mount of the image, which only this mount namespace has: pivot_root(2) wants its new root to be one.
-pub fn bind_image(image: &Path) -> Result<Root<Mount>> {
-    // The mount points that are missing are made with these modes, whatever mask the caller has.
-    umask(Mode::from_bits_truncate(0o022));
-    let mount = Mount::bind(image)?;
-    mount.attach(&root::open_image(image)?, "/")?;
-    Ok(Root(mount))
-}
-
 /// Mounts /proc, /sys and /dev and hides what they tell of the host.
 pub fn mount_kernel_filesystems(root: &Root<Mount>, namespaces: &Namespaces) -> Result<()> {
+    // The mount points that are missing are made with these modes, whatever mask the caller has.
+    umask(Mode::from_bits_truncate(0o022));
     let proc = root.mount_point("proc")?;
     // The kernel lets a user namespace mount what shows its own namespaces; the host's can only be bound.
     if namespaces.has(Namespace::Pid) || !namespaces.has(Namespace::User) {

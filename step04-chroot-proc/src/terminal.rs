@@ -1,7 +1,6 @@
 //! The terminal's foreground process group: who gets Ctrl-C, and who may read.
 
 use crate::explain::{self, explain};
-use crate::namespaces::{Namespace, Namespaces};
 use crate::process::Child;
 use anyhow::{Context, Result};
 use nix::sys::signal::{SigSet, Signal};
@@ -20,10 +19,10 @@ pub struct Terminal {
 
 impl Terminal {
     /// The leader of a session cannot leave its group, setpgid(2), so there things stay as they are.
-    pub fn find(namespaces: &Namespaces) -> Terminal {
+    pub fn find(own_pids: bool) -> Terminal {
         let group = getpgrp();
         let ours = tcgetpgrp(stdin()) == Ok(group) && getsid(None) != Ok(getpid());
-        Terminal { group: (ours && namespaces.has(Namespace::Pid)).then_some(group) }
+        Terminal { group: (ours && own_pids).then_some(group) }
     }
 
     /// Makes the child's group the foreground, and joins it. After the shell's `bg` the foreground is not ours to give.

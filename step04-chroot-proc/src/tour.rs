@@ -61,7 +61,7 @@ fn without_limits(reason: anyhow::Error) -> &'static [&'static str] {
 fn start(words: &[&str]) -> Result<u8> {
     match Cli::try_parse_from(iter::once(&env!("CARGO_PKG_NAME")).chain(words))?.command {
         Some(Command::Run(run)) => parent::run(&run),
-        None => bail!("{words:?} has no subcommand"),
+        _ => bail!("{words:?} does not run a container"),
     }
 }
 

@@ -14,8 +14,13 @@ pub struct Scratch(PathBuf);
 
 impl Scratch {
     pub fn new(purpose: &str) -> anyhow::Result<Scratch> {
+        Scratch::beneath(&std::env::temp_dir(), purpose)
+    }
+
+    /// The same in another folder, which must exist.
+    pub fn beneath(folder: &Path, purpose: &str) -> anyhow::Result<Scratch> {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("xtask-{purpose}-{}-{number}", std::process::id()));
+        let path = folder.join(format!("xtask-{purpose}-{}-{number}", std::process::id()));
         fs::create_dir(&path).with_context(|| format!("make {}", path.display()))?;
         Ok(Scratch(path))
     }

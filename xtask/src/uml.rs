@@ -17,6 +17,9 @@ use machine::{Cgroups, Machine, Stalled};
 /// How much slower than the host the checks may be: every system call in there costs two switches of process here.
 const TIME_FACTOR: &str = "4";
 
+/// The steps whose checks `--own` runs on the last step as well: what they promise depends most on the kernel.
+const FOR_THE_LAST: [&str; 2] = ["step02", "step03"];
+
 /// The checks' log in the exchange folder.
 const LOG: &str = "checks.jsonl";
 
@@ -36,6 +39,9 @@ pub struct Args {
     /// Run only the checks whose name contains this
     #[arg(long, value_name = "TEXT", conflicts_with = "command")]
     filter: Option<String>,
+    /// Hold each step to its own checks, and the last one to those of namespaces and cgroups, too
+    #[arg(long, conflicts_with_all = ["filter", "command"])]
+    own: bool,
     /// The cgroup file systems that the machine mounts
     #[arg(long, value_enum, default_value = "v2")]
     cgroups: Cgroups,
@@ -96,7 +102,8 @@ fn leg(args: &Args, programs: &[Programs], user: &str) -> Result<bool> {
     let machine = args.machine(format!("{leg} | "));
     let exchange = exchange(programs)?;
     let log = exchange.path().join(LOG);
-    let jobs = check_jobs(programs, user, &leg, args.filter.as_deref());
+    let filters = filters(programs, args);
+    let jobs = check_jobs(programs, user, &leg, &filters);
     let mut status = machine.boot(exchange.path(), &jobs);
     if let Err(error) = &status
         && error.is::<Stalled>()
@@ -123,6 +130,7 @@ fn installed() -> Result<()> {
         ("linux.uml", "user-mode-linux"),
         ("modprobe", "kmod"),
         ("ip", "iproute2"),
+        ("mkfs.ext4", "e2fsprogs"),
         ("setpriv", "util-linux"),
     ];
     let missing = needed.iter().filter(|(program, _)| !has(program)).map(|(_, package)| *package);
@@ -146,18 +154,33 @@ fn exchange(programs: &[Programs]) -> Result<Scratch> {
     Ok(exchange)
 }
 
+/// What the names of the checks have to contain, for each run of each step's checks.
+fn filters(programs: &[Programs], args: &Args) -> Vec<Vec<String>> {
+    let runs = |(index, program): (usize, &Programs)| {
+        if !args.own {
+            return vec![args.filter.clone().unwrap_or_default()];
+        }
+        let last = index + 1 == programs.len();
+        let others = FOR_THE_LAST.into_iter().filter(|step| last && *step < program.step.as_str());
+        others.chain([program.step.as_str()]).map(|step| format!("{step}::")).collect()
+    };
+    programs.iter().enumerate().map(runs).collect()
+}
+
 /// The shell lines that run every step's checks.
-fn check_jobs(programs: &[Programs], user: &str, leg: &str, filter: Option<&str>) -> String {
-    let filter = filter.map(quote).unwrap_or_default();
+fn check_jobs(programs: &[Programs], user: &str, leg: &str, filters: &[Vec<String>]) -> String {
     let mut jobs = String::from("failed=0\n");
-    for program in programs {
+    for (program, filters) in programs.iter().zip(filters) {
         let (step, checks) = (&program.step, program.checks());
-        jobs.push_str(&format!(
-            "echo \"== {step}\"\n\
-             as_{user} FORK_TO_VETH_LEG={leg} FORK_TO_VETH_TIME_FACTOR={TIME_FACTOR} \
-             FORK_TO_VETH_CHECK_LOG=/run/exchange/{LOG} FORK_TO_VETH_BIN=/run/bin/{step} \
-             /run/bin/{checks} {filter} || failed=1\n"
-        ));
+        for filter in filters {
+            jobs.push_str(&format!(
+                "echo \"== {step} {filter}\"\n\
+                 as_{user} FORK_TO_VETH_LEG={leg} FORK_TO_VETH_TIME_FACTOR={TIME_FACTOR} \
+                 FORK_TO_VETH_CHECK_LOG=/run/exchange/{LOG} FORK_TO_VETH_BIN=/run/bin/{step} \
+                 /run/bin/{checks} {} || failed=1\n",
+                quote(filter)
+            ));
+        }
     }
     jobs + "(exit $failed)\n"
 }
@@ -185,9 +208,22 @@ mod tests {
     }
 
     #[test]
+    fn the_last_step_is_held_to_more_than_its_own_checks() {
+        #[derive(clap::Parser)]
+        struct Command {
+            #[command(flatten)]
+            args: Args,
+        }
+        let args = <Command as clap::Parser>::parse_from(["uml", "--own"]).args;
+        let programs = ["step01", "step02", "step03"].map(Programs::named);
+        let expected = [vec!["step01::"], vec!["step02::"], vec!["step02::", "step03::"]];
+        assert_eq!(filters(&programs, &args), expected);
+    }
+
+    #[test]
     fn one_failed_step_fails_all_jobs() {
         let programs = ["step01", "step02"].map(Programs::named);
-        let jobs = check_jobs(&programs, "user", "uml-user", None);
+        let jobs = check_jobs(&programs, "user", "uml-user", &[vec![String::new()], vec![String::new()]]);
         for (verdict, status) in [("true", 0), ("! echo \"$@\" | grep -q step01-c", 1)] {
             let script = format!("as_user() {{ {verdict}; }}\n{jobs}");
             let output = std::process::Command::new("/bin/sh").args(["-c", &script]).output().unwrap();

@@ -160,6 +160,15 @@ impl Process {
         found.split_off(1)
     }
 
+    /// Those of its descendants that are in another PID namespace: of a runtime, the processes of its container. What
+    /// works for the runtime on the host, such as a child that sweeps up what a dead runtime has left, is not among them.
+    #[must_use]
+    pub fn contained(self) -> Vec<Process> {
+        let outside = self.ns("pid").ok();
+        let inside = |process: &Process| process.ns("pid").is_ok_and(|own| Some(own) != outside);
+        self.descendants().into_iter().filter(inside).collect()
+    }
+
     /// Whether it still runs: neither gone nor a zombie.
     #[must_use]
     pub fn alive(self) -> bool {

@@ -3,9 +3,10 @@
 use super::hierarchy::{Place, Version};
 use super::{Setting, v1};
 use crate::explain::{self, explain};
+use crate::lock;
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::Flock;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getpid};
 use std::fs::{self, File, OpenOptions};
@@ -95,7 +96,7 @@ pub fn make(path: &Path) -> Result<Flock<File>> {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => sleep(Duration::from_millis(1)),
             Err(error) => return Err(error).with_context(|| format!("make the cgroup {}", path.display())),
         }
-        if let Some(locked) = lock(path)? {
+        if let Some(locked) = lock::take(path)? {
             return Ok(locked);
         }
     }
@@ -112,28 +113,7 @@ pub fn write(path: &Path, value: &str) -> Result<()> {
 
 /// Removes every group below `base` whose owner is gone.
 pub fn sweep(base: &Path) -> Result<()> {
-    for entry in fs::read_dir(base).with_context(|| format!("list {}", base.display()))? {
-        let entry = entry?;
-        if entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes())
-            && let Some(_locked) = lock(&entry.path())?
-        {
-            remove(&entry.path())?;
-        }
-    }
-    Ok(())
-}
-
-/// Locks a group's directory: `None` when it is gone, or somebody else's.
-fn lock(path: &Path) -> Result<Option<Flock<File>>> {
-    let directory = match File::open(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        result => result.with_context(|| format!("open {}", path.display()))?,
-    };
-    match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
-        Ok(locked) => Ok(path.exists().then_some(locked)),
-        Err((_, Errno::EWOULDBLOCK)) => Ok(None),
-        Err((_, error)) => Err(error).with_context(|| format!("lock {}", path.display())),
-    }
+    lock::abandoned(base, PREFIX)?.iter().try_for_each(|(path, _lock)| remove(path))
 }
 
 /// Removes a group, the groups that were made inside it, and every process in them.

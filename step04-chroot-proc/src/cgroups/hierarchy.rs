@@ -15,6 +15,8 @@ pub enum Version {
 struct Hierarchy {
     version: Version,
     mount_point: PathBuf,
+    /// The group that the mount point stands for: `/`, or one below when only a part is mounted.
+    root: PathBuf,
     /// The group that this process is in.
     own: PathBuf,
     controllers: Vec<String>,
@@ -89,6 +91,22 @@ impl Hierarchy {
         self.controllers.iter().any(|name| name == controller)
     }
 
+    /// A process's group in it, by the process's /proc/PID/cgroup: lines of ID:CONTROLLERS:PATH, without controllers for v2.
+    fn group(&self, groups: &str) -> Option<PathBuf> {
+        let path = groups.lines().find_map(|line| {
+            let [_, names, path] = line.splitn(3, ':').collect::<Vec<_>>()[..] else { return None };
+            let first = self.controllers.first().map(String::as_str);
+            let same = match self.version {
+                Version::V1 => names.split(',').any(|name| Some(name) == first),
+                Version::V2 => names.is_empty(),
+            };
+            same.then_some(path)
+        })?;
+        let below = Path::new(path).strip_prefix(&self.root).unwrap_or(Path::new(""));
+        // Through the components, because joining an empty path would leave a slash at the end.
+        Some(self.mount_point.join(below).components().collect())
+    }
+
     /// Where a container's group is made, and which controllers it gets there: the needed ones, and those that count
     /// every container as far as they are to be had.
     ///
@@ -140,19 +158,10 @@ fn parse_mount(line: &str, groups: &str) -> Option<Hierarchy> {
     let options = ["rw", "ro", "xattr", "noprefix", "clone_children", "cpuset_v2_mode", "favordynmods"];
     let words = controllers.split_whitespace().filter(|word| !options.contains(word) && !word.contains('='));
     let controllers: Vec<String> = words.map(str::to_owned).collect();
-    // A line of /proc/self/cgroup is ID:CONTROLLERS:PATH, without controllers for v2.
-    let path = groups.lines().find_map(|line| {
-        let [_, names, path] = line.splitn(3, ':').collect::<Vec<_>>()[..] else { return None };
-        let same = match version {
-            Version::V1 => names.split(',').any(|name| Some(name) == controllers.first().map(String::as_str)),
-            Version::V2 => names.is_empty(),
-        };
-        same.then_some(path)
-    })?;
-    let below = Path::new(path).strip_prefix(root).unwrap_or(Path::new(""));
-    // Through the components, because joining an empty path would leave a slash at the end.
-    let own = mount_point.join(below).components().collect();
-    Some(Hierarchy { version, own, mount_point, controllers })
+    let mut hierarchy =
+        Hierarchy { version, mount_point, root: root.into(), own: PathBuf::new(), controllers };
+    hierarchy.own = hierarchy.group(groups)?;
+    Some(hierarchy)
 }
 
 fn not_delegated(hierarchy: &Hierarchy) -> String {

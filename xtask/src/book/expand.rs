@@ -150,7 +150,9 @@ impl Workshop {
         }
         let mut missing = Vec::new();
         for file in files {
-            if !(file == "Cargo.toml" || (file.starts_with("src/") && file.ends_with(".rs"))) {
+            if !(file == "Cargo.toml" || (file.starts_with("src/") && file.ends_with(".rs")))
+                || is_for_tests(step, &file)
+            {
                 continue;
             }
             let old =
@@ -166,6 +168,18 @@ impl Workshop {
         }
         Ok(missing)
     }
+}
+
+/// Whether a file is a module that its parent declares for unit tests only.
+fn is_for_tests(step: &Step, file: &str) -> bool {
+    let path = Path::new(file);
+    let (Some(folder), Some(name)) = (path.parent(), path.file_stem().and_then(|stem| stem.to_str())) else {
+        return false;
+    };
+    let parent =
+        if folder == Path::new("src") { folder.join("main.rs") } else { folder.with_extension("rs") };
+    let Ok(parent) = std::fs::read_to_string(step.path.join(parent)) else { return false };
+    parent.contains(&format!("#[cfg(test)]\nmod {name};"))
 }
 
 fn changed(file: &str, diff: &Diff, at: usize) -> Changed {

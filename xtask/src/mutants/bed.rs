@@ -1,4 +1,5 @@
 //! Where variants are built: a workspace of one step beneath `target/mutants`, and a staging folder for running them.
+//! With `CARGO_TARGET_DIR` it is that folder's `mutants`, so that two runs with folders of their own do not meet.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -86,7 +87,7 @@ impl Bed {
             .into_iter()
             .find(|one| one.target == "grade" && !one.test)
             .context("cargo built no grade")?;
-        let workspace = steps::root().join("target/mutants").join(&step.name);
+        let workspace = mutants_folder().join(&step.name);
         fs::create_dir_all(&workspace).with_context(|| format!("make {}", workspace.display()))?;
         let lock = File::create(workspace.with_file_name("lock")).context("make the workspaces' lock")?;
         let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock)
@@ -112,7 +113,7 @@ impl Bed {
         if let Some(variant) = variant {
             self.apply(&variant.patch)?;
         }
-        let target = steps::root().join("target/mutants/build");
+        let target = mutants_folder().join("build");
         let target = target.to_str().context("the checkout's path is not UTF-8")?;
         let arguments =
             ["build", "--quiet", "--config", "build.rustflags=[\"-Awarnings\"]", "--target-dir", target];
@@ -148,6 +149,12 @@ impl Bed {
         fs::write(self.workspace.join("Cargo.toml"), workspace.to_string())?;
         fs::copy(steps::root().join("Cargo.lock"), self.workspace.join("Cargo.lock"))?;
         Ok(())
+    }
+
+    /// Whether a variant's patch fits the step as it is: this much is asked of those, too, that there is no time to build.
+    pub fn applies(&self, variant: &Variant) -> Result<()> {
+        self.lay_out()?;
+        self.apply(&variant.patch)
     }
 
     fn apply(&self, patch: &Path) -> Result<()> {
@@ -189,6 +196,14 @@ impl Bed {
         }
         Ok(named)
     }
+}
+
+/// Where the workspaces are, and what is built of them.
+fn mutants_folder() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    // Cargo takes a relative one from where it was started.
+    let target = target.map(|folder| std::path::absolute(&folder).unwrap_or(folder));
+    target.unwrap_or_else(|| steps::root().join("target")).join("mutants")
 }
 
 fn copy_tree(from: &Path, to: &Path) -> Result<()> {

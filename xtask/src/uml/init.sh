@@ -52,10 +52,15 @@ mount -t mqueue -o nosuid,nodev,noexec mqueue /dev/mqueue
 ln -sf pts/ptmx /dev/ptmx
 ln -sfn /proc/self/fd /dev/fd
 
-# The upper layer of an overlay cannot lie on an overlay: the data folders are on tmpfs.
-mkdir -p /var/lib/fork-to-veth
-mount -t tmpfs -o mode=700 tmpfs /var/lib/fork-to-veth
-chmod 1777 /run/tmp
+# The upper layer of an overlay cannot lie on an overlay, and before Linux 6.6 tmpfs has no user attributes: the data
+# folders are on a disk of their own.
+mkfs.ext4 -q -O ^has_journal /dev/ubdb
+mkdir -p /run/data /var/lib/fork-to-veth
+mount -t ext4 /dev/ubdb /run/data
+mkdir -m 700 /run/data/lib
+mkdir -m 1777 /run/data/tmp
+mount --bind /run/data/lib /var/lib/fork-to-veth
+mount --bind /run/data/tmp /run/tmp
 # hostfs asks the host for every page; these are run a thousand times.
 cp -r /run/exchange/bin /run/bin
 install -d -m 700 -o $user -g $user /run/home/reader /run/user /run/user/$user

@@ -17,9 +17,8 @@ use nix::unistd::Pid;
 
 const INIT: &str = include_str!("init.sh");
 
-/// The machine's disk, a sparse file: a device to set I/O limits on.
-const DISK: &str = "disk";
-const DISK_BYTES: u64 = 64 << 20;
+/// The machine's disks, sparse files: a device to set I/O limits on, and one for what the steps write.
+const DISKS: [(&str, u64); 2] = [("disk", 64 << 20), ("data", 4 << 30)];
 
 /// A machine that prints nothing for this long stands still: no check may take that long, not even in there.
 const STALL: Duration = Duration::from_secs(300);
@@ -93,8 +92,10 @@ impl Machine {
         ensure!(plain, "{}: a kernel's command line cannot hold this path; set TMPDIR", exchange.display());
         fs::write(exchange.join("jobs.sh"), jobs).context("write jobs.sh")?;
         fs::write(exchange.join("init.sh"), INIT).context("write init.sh")?;
-        let disk = File::create(exchange.join(DISK)).and_then(|disk| disk.set_len(DISK_BYTES));
-        disk.context("make the machine's disk")?;
+        for (name, bytes) in DISKS {
+            let disk = File::create(exchange.join(name)).and_then(|disk| disk.set_len(bytes));
+            disk.with_context(|| format!("make the machine's disk {name}"))?;
+        }
         let mut kernel = self.command(exchange)?.spawn().context("start linux.uml")?;
         let guard = Guard::over(&kernel, exchange)?;
         let heard = Arc::new(Mutex::new(Instant::now()));
@@ -120,7 +121,12 @@ impl Machine {
             // The kernel's console on stderr, the jobs' terminal on stdout. Terminals of their own would need a host pty.
             .args(["con=null", "con0=null,fd:2", "ssl=null", "ssl0=null,fd:1"])
             .arg(format!("exchange={}", exchange.display()))
-            .arg(format!("ubd0={}", exchange.join(DISK).display()))
+            .args(
+                DISKS
+                    .iter()
+                    .enumerate()
+                    .map(|(number, (name, _))| format!("ubd{number}={}", exchange.join(name).display())),
+            )
             .arg(format!("cgroups={}", self.cgroups.word()))
             .args(["init=/bin/sh", "--", &exchange.join("init.sh").to_string_lossy()])
             // ~/.uml gets a control socket; the machine's memory is a file in TMPDIR.

@@ -157,7 +157,7 @@ fn descendants(subject: &Subject) -> Verdict {
         running.read_line()?;
         let command = running.command()?;
         let groups = command.text("cgroup")?;
-        let below = running.runtime().descendants();
+        let below = running.runtime().contained();
         expect!(below.len() >= 4, "shell, subshell and two sleeps below the runtime", "{below:?}");
         for process in below {
             expect_eq!(process.text("cgroup")?, groups, "the groups of process {} {options:?}", process.0);

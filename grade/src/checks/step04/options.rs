@@ -1,10 +1,10 @@
-//! Behaviours 26 and 27: --read-only and --workdir.
+//! Behaviours 2, 26 and 27: --read-only, --workdir, and where the runtime's options end.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::super::common::{expect_own_error, plain, start_cat};
-use crate::subject::PATIENCE;
+use crate::subject::{PATIENCE, write_file};
 use crate::{Check, Process, Subject, Verdict, expect, expect_eq};
 
 pub(crate) const CHECKS: &[Check] = &[
@@ -55,6 +55,21 @@ pub(crate) const CHECKS: &[Check] = &[
         hints: &["Relative to what? Docker refuses it, too."],
         section: "04-chroot-proc.html#workdir",
         run: workdir_refused,
+        ..Check::NEW
+    },
+    Check {
+        id: "words-after-image",
+        step: 4,
+        behaviours: &[2],
+        title: "all words after the image are the command's, its first one, too, when it looks like an option",
+        points: 2,
+        hints: &[
+            "`docker run busybox --read-only` looks for a program of this name.",
+            "clap's `trailing_var_arg` begins at the first word of the last argument: which one is the image in?",
+        ],
+        section: "04-chroot-proc.html#command-line",
+        after: &["arguments-verbatim", "read-only-root"],
+        run: words_after_image,
         ..Check::NEW
     },
 ];
@@ -156,5 +171,34 @@ fn workdir_refused(subject: &Subject) -> Verdict {
         0o700,
         "what the owner may there"
     );
+    Ok(())
+}
+
+/// Prints its words and says what options of the runtime would have changed.
+const PROGRAM: &str =
+    "#!/bin/sh\nprintf '<%s>' \"$@\"; touch /written && echo \"$PWD ${A-unset} $(id -u) $$\"\n";
+
+fn words_after_image(subject: &Subject) -> Verdict {
+    let image = subject.own_image("image")?;
+    let options =
+        ["--read-only", "-c", "-e", "--env", "-w", "-u", "--init", "--chroot", "--explain", "--help", "--"];
+    for name in options {
+        write_file(&image.join("bin").join(name), PROGRAM, 0o755)?;
+        let words = [name, "A=b", "--read-only", "-w", "/etc", "-u", "1", "--init", "--", "--explain"];
+        let output = subject.launch_in(&image, &[], &words).output()?.success()?;
+        let seen = "<A=b><--read-only><-w></etc><-u><1><--init><--><--explain>/ unset 0 1\n";
+        expect_eq!(output.out(), seen, "what a program called {name} sees of its words and its container");
+        expect_eq!(output.err(), "", "stderr of a program called {name}");
+    }
+    for words in [["--memory", "true"], ["-x", "true"], ["--no-such-option", "true"]] {
+        let output = subject.launch_in(&image, &[], &words).output()?;
+        expect_own_error(subject, &output, 127, &format!("a run of {words:?}"))?;
+        expect!(
+            output.err().contains(words[0]),
+            "the word in the message about {words:?}",
+            "{:?}",
+            output.err()
+        );
+    }
     Ok(())
 }

@@ -152,7 +152,7 @@ fn no_way_out(subject: &Subject) -> Verdict {
         let mut running = look(subject, options, canary(subject)?)?.start()?;
         expect_eq!(running.read_line()?, "end", "ways to a file of the host {options:?}");
         // The probe can only try what it can see; the kernel knows all that is open.
-        for process in running.runtime().descendants() {
+        for process in running.runtime().contained() {
             let mut open = process.descriptors()?;
             // An init may hold a signalfd or the like, which leads nowhere.
             open.retain(|number, target| *number > 2 && target.starts_with('/'));
@@ -182,7 +182,7 @@ fn workdir_descriptor(subject: &Subject) -> Verdict {
                 running.stdout_now()
             );
         }
-        if let Some(command) = running.runtime().descendants().last()
+        if let Some(command) = running.runtime().contained().last()
             && let Ok(cwd) = fs::read_link(command.path("cwd"))
             && running.stdout_now().contains("end")
         {

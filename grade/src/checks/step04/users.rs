@@ -56,6 +56,19 @@ pub(crate) const CHECKS: &[Check] = &[
         ..Check::NEW
     },
     Check {
+        id: "user-home-asked-for",
+        step: 4,
+        behaviours: &[6, 27],
+        title: "HOME is the home of the image's user, unless -e asks for another: then it is that one alone",
+        points: 1,
+        hints: &[
+            "Which user it is, and so its home, is known late; what was asked for is known before, and stays.",
+        ],
+        section: "04-chroot-proc.html#user",
+        run: home_asked_for,
+        ..Check::NEW
+    },
+    Check {
         id: "user-unknown",
         step: 4,
         behaviours: &[27],
@@ -143,6 +156,25 @@ fn powerless(subject: &Subject) -> Verdict {
     }
     let home = command.environ()?.into_iter().find(|variable| variable.starts_with("HOME="));
     expect_eq!(home.as_deref(), Some("HOME=/home"), "HOME of student");
+    Ok(())
+}
+
+fn home_asked_for(subject: &Subject) -> Verdict {
+    let image = subject.probe_image();
+    let mut cases: Vec<(&[&str], &str)> = vec![
+        (&[], "HOME=/root"),
+        (&["-e", "HOME=/elsewhere"], "HOME=/elsewhere"),
+        (&["-e", "HOME=", "-e", "HOMES=2"], "HOME="),
+    ];
+    if geteuid().is_root() {
+        cases.push((&["-u", "student", "-e", "HOME=/elsewhere"], "HOME=/elsewhere"));
+    }
+    for (options, wanted) in cases {
+        let (_running, command) = start_cat(|words| subject.launch_in(&image, options, words))?;
+        let mut found = command.environ()?;
+        found.retain(|variable| variable.starts_with("HOME="));
+        expect_eq!(found, [wanted], "HOME in the environment with {options:?}");
+    }
     Ok(())
 }
 
