@@ -13,10 +13,10 @@ use crate::need;
 /// Where the probe is inside the image.
 pub const PROBE: &str = "/probe";
 
-const TOOLS: [&str; 36] = [
+const TOOLS: [&str; 37] = [
     "sh", "cat", "chmod", "chown", "cp", "cut", "dd", "df", "echo", "env", "false", "find", "grep", "head",
     "id", "kill", "ln", "ls", "mkdir", "mknod", "mount", "mv", "ps", "pwd", "readlink", "rm", "rmdir", "sed",
-    "sleep", "sort", "stat", "touch", "true", "tty", "umount", "wc",
+    "sleep", "sort", "stat", "stty", "touch", "true", "tty", "umount", "wc",
 ];
 
 const DIRS: [&str; 10] = ["bin", "dev", "etc", "home", "proc", "root", "run", "sys", "tmp", "var"];
@@ -73,7 +73,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// The interpreter of a dynamic program and the libraries that it finds for it; nothing for a static one. ld.so(8).
-fn libraries_of(program: &Path) -> Result<BTreeSet<PathBuf>> {
+pub(crate) fn libraries_of(program: &Path) -> Result<BTreeSet<PathBuf>> {
     let Some(interpreter) = interpreter(&fs::read(program)?) else { return Ok(BTreeSet::new()) };
     let output = Command::new(&interpreter).arg("--list").arg(program).output();
     let output = output.with_context(|| format!("run {} --list", interpreter.display()))?;

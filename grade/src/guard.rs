@@ -25,6 +25,7 @@ use nix::unistd::{ForkResult, Pid, dup2_stdin, dup2_stdout, fork, pipe2, setsid}
 use crate::check::{Check, Outcome};
 use crate::kernel::{Process, patient};
 use crate::subject::Subject;
+use crate::sweep::remove_all;
 
 /// The first argument that makes the executable a guard.
 pub const GUARD: &str = "__check";
@@ -212,5 +213,5 @@ pub(crate) fn remove_folder(scratch: &Path) -> Result<()> {
     if let Some(mount) = mounts.iter().find(|mount| Path::new(&mount.point).starts_with(scratch)) {
         bail!("{} is still mounted, so {} is left as it is", mount.point, scratch.display());
     }
-    fs::remove_dir_all(scratch).with_context(|| format!("remove {}", scratch.display()))
+    remove_all(scratch).with_context(|| format!("remove {}", scratch.display()))
 }

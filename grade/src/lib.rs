@@ -14,6 +14,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
+pub mod archive;
 pub mod check;
 mod checks;
 mod conformance;
@@ -26,7 +27,9 @@ pub mod need;
 pub mod probe;
 pub mod running;
 pub mod subject;
+pub mod sweep;
 pub mod terminal;
+pub mod tree;
 
 pub use check::{Check, Outcome, Verdict, skip};
 pub use conformance::conformance_main;
@@ -64,6 +67,7 @@ pub fn hidden_modes() -> Option<ExitCode> {
     let result = match arguments.first()?.to_str()? {
         guard::GUARD => guard_mode(&arguments[1..]).map(|()| ExitCode::SUCCESS),
         probe::PROBE => probe::main(&arguments[1..]),
+        sweep::SWEEP => sweep::main(&arguments[1..]).map(|()| ExitCode::SUCCESS),
         _ => return None,
     };
     Some(result.unwrap_or_else(|error| {

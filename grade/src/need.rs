@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use nix::sched::CloneFlags;
 use nix::sys::wait::{WaitStatus, waitpid};
@@ -32,6 +33,8 @@ pub enum Need {
     SubIds,
     /// There is no range for this user, or no `newuidmap`.
     NoSubIds,
+    /// The checks run as root, or as a user with sub-id ranges: other ids than the own exist in containers.
+    SubIdsOrRoot,
     /// A pseudo-terminal can be opened.
     Terminal,
     /// A program of this name is in PATH.
@@ -40,6 +43,12 @@ pub enum Need {
     Namespace(&'static str),
     /// The filesystem is in `/proc/filesystems`.
     Filesystem(&'static str),
+    /// It is not.
+    NoFilesystem(&'static str),
+    /// The kernel has overlayfs, and the folder for temporary files can hold its writable layer.
+    Overlay,
+    /// A Docker daemon answers at the socket that `FORK_TO_VETH_DOCKER` names: `unix:///tmp/docker.sock`.
+    DockerDaemon,
 }
 
 impl Need {
@@ -67,7 +76,15 @@ impl Need {
             Need::Namespace(kind) => {
                 (Process::this().ns(kind).is_ok(), format!("this kernel has no {kind} namespace"))
             }
+            Need::SubIdsOrRoot => (root || sub_ids(), "this user has a single id in containers".into()),
             Need::Filesystem(name) => (filesystem(name), format!("this kernel has no {name}")),
+            Need::NoFilesystem(name) => (!filesystem(name), format!("this kernel has {name}")),
+            Need::Overlay => {
+                (overlay(), "no overlayfs, or the temporary folder cannot hold its writable layer".into())
+            }
+            Need::DockerDaemon => {
+                (docker_socket().is_some(), "FORK_TO_VETH_DOCKER names no Docker daemon that answers".into())
+            }
         };
         if there { None } else { Some(reason) }
     }
@@ -156,4 +173,18 @@ pub fn sub_id_range(file: &str) -> Option<(u32, u32)> {
 fn filesystem(name: &str) -> bool {
     let text = fs::read_to_string("/proc/filesystems").unwrap_or_default();
     text.lines().any(|line| line.split_whitespace().next_back() == Some(name))
+}
+
+/// overlayfs takes no writable layer that is on an overlay itself.
+fn overlay() -> bool {
+    let on = nix::sys::statfs::statfs(&std::env::temp_dir()).map(|on| on.filesystem_type());
+    filesystem("overlay") && on.is_ok_and(|on| on != nix::sys::statfs::OVERLAYFS_SUPER_MAGIC)
+}
+
+/// Where a Docker daemon answers that was started for the checks. One that serves somebody else is left alone.
+#[must_use]
+pub fn docker_socket() -> Option<String> {
+    let socket = std::env::var("FORK_TO_VETH_DOCKER").ok()?;
+    let output = Command::new(program("docker")?).args(["-H", &socket, "version"]).output().ok()?;
+    output.status.success().then_some(socket)
 }

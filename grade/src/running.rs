@@ -110,12 +110,15 @@ impl Running {
             let file = fs::metadata(process.path("exe")).ok()?;
             Some((file.dev(), file.ino()))
         };
-        let own =
-            image(runtime).with_context(|| self.ended_early("ended before its command was looked for"))?;
+        // What a process runs, no one but root may know once it has hidden; its child has, too, until it is the command.
+        let own = image(runtime);
+        if own.is_none() && !runtime.alive() {
+            bail!(self.ended_early("ended before its command was looked for"));
+        }
         until(Duration::from_secs(10), "a command below the runtime", || {
             runtime.descendants().into_iter().find(|process| {
                 let name = process.text("comm").unwrap_or_default();
-                image(*process).is_some_and(|file| file != own) && !HELPERS.contains(&name.trim_end())
+                image(*process).is_some_and(|file| Some(file) != own) && !HELPERS.contains(&name.trim_end())
             })
         })
         .with_context(|| self.ended_early("has no command"))

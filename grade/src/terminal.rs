@@ -2,10 +2,12 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 
@@ -16,6 +18,21 @@ pub struct Terminal {
     keyboard: File,
     name: String,
     shown: Arc<Mutex<Vec<u8>>>,
+}
+
+/// How a terminal treats what passes through it: the flags and control characters of termios(3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mode {
+    /// `ICRNL`, `IXON`, …
+    pub input: libc::tcflag_t,
+    /// `OPOST`, …
+    pub output: libc::tcflag_t,
+    /// `CS8`, …
+    pub control: libc::tcflag_t,
+    /// `ISIG`, `ICANON`, `ECHO`, …
+    pub local: libc::tcflag_t,
+    /// What Ctrl-C and its like are.
+    pub characters: [libc::cc_t; libc::NCCS],
 }
 
 impl Terminal {
@@ -61,14 +78,91 @@ impl Terminal {
     /// # Errors
     /// When the terminal is gone.
     pub fn press(&mut self, keys: &str) -> Result<()> {
-        Ok(self.keyboard.write_all(keys.as_bytes())?)
+        self.send(keys.as_bytes())
+    }
+
+    /// The same for any bytes.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub fn send(&mut self, bytes: &[u8]) -> Result<()> {
+        Ok(self.keyboard.write_all(bytes)?)
+    }
+
+    /// Types these bytes while the check goes on, for as long as it takes until they are read.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub fn paste(&self, bytes: Vec<u8>) -> Result<()> {
+        let mut keyboard = self.keyboard.try_clone()?;
+        // A terminal whose other side is closed takes no more, and then nobody misses the rest.
+        std::thread::spawn(move || drop(keyboard.write_all(&bytes)));
+        Ok(())
     }
 
     /// All that was shown so far.
     #[must_use]
     pub fn screen(&self) -> String {
-        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&shown).into_owned()
+        String::from_utf8_lossy(&self.bytes()).into_owned()
+    }
+
+    /// The same byte for byte.
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Gives it so many rows and columns. The kernel sends SIGWINCH to who is in the foreground on its other side.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub fn resize(&self, rows: u16, columns: u16) -> Result<()> {
+        let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        // SAFETY: the kernel reads the structure, which lives through the call.
+        Errno::result(unsafe { libc::ioctl(self.keyboard.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) })
+            .context("set the terminal's size")?;
+        Ok(())
+    }
+
+    /// How its other side treats what passes through it now.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub fn mode(&self) -> Result<Mode> {
+        let now = self.termios()?;
+        Ok(Mode {
+            input: now.c_iflag,
+            output: now.c_oflag,
+            control: now.c_cflag,
+            local: now.c_lflag,
+            characters: now.c_cc,
+        })
+    }
+
+    /// Has it treat it in a way that no program would choose by itself, but a user can.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub fn set_odd_mode(&self) -> Result<()> {
+        let mut odd = self.termios()?;
+        odd.c_iflag |= libc::IXANY;
+        odd.c_lflag &= !libc::ECHOK;
+        odd.c_cc[libc::VERASE] = b'#';
+        odd.c_cc[libc::VKILL] = b'@';
+        // SAFETY: the call reads the structure, which lives through it.
+        Errno::result(unsafe { libc::tcsetattr(self.keyboard.as_raw_fd(), libc::TCSANOW, &raw const odd) })
+            .context("set the terminal's mode")?;
+        Ok(())
+    }
+
+    /// Asked at this side, the kernel answers for the other.
+    fn termios(&self) -> Result<libc::termios> {
+        // SAFETY: struct termios is plain data, for which zeroes are a valid value.
+        let mut now: libc::termios = unsafe { std::mem::zeroed() };
+        // SAFETY: the call fills in the structure, which lives through it.
+        Errno::result(unsafe { libc::tcgetattr(self.keyboard.as_raw_fd(), &raw mut now) })
+            .context("read the terminal's mode")?;
+        Ok(now)
     }
 
     /// Waits until the screen shows `text`.

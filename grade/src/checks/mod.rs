@@ -7,6 +7,7 @@ mod step01;
 mod step02;
 mod step03;
 mod step04;
+mod step05;
 
 /// Each group after those on which its checks build.
 pub(crate) static ALL: &[&[Check]] = &[
@@ -42,4 +43,26 @@ pub(crate) static ALL: &[&[Check]] = &[
     step04::hostile::CHECKS,
     step04::base::CHECKS,
     step04::host::CHECKS,
+    step05::store::CHECKS,
+    step05::layers::CHECKS,
+    step05::attributes::CHECKS,
+    step05::load::CHECKS,
+    step05::stack::CHECKS,
+    step05::save::CHECKS,
+    step05::tools::CHECKS,
+    step05::docker::CHECKS,
+    step05::many::CHECKS,
+    step05::hostile::CHECKS,
+    step05::odd::CHECKS,
+    step05::damaged::CHECKS,
+    step05::outer::CHECKS,
+    step05::lies::CHECKS,
+    step05::interrupted::CHECKS,
+    step05::progress::CHECKS,
+    step05::drivers::CHECKS,
+    step05::container::CHECKS,
+    step05::config::CHECKS,
+    step05::environment::CHECKS,
+    step05::commands::CHECKS,
+    step05::changes::CHECKS,
 ];
