@@ -8,6 +8,7 @@ mod step02;
 mod step03;
 mod step04;
 mod step05;
+mod step06;
 
 /// Each group after those on which its checks build.
 pub(crate) static ALL: &[&[Check]] = &[
@@ -65,4 +66,18 @@ pub(crate) static ALL: &[&[Check]] = &[
     step05::environment::CHECKS,
     step05::commands::CHECKS,
     step05::changes::CHECKS,
+    step06::bind::CHECKS,
+    step06::source::CHECKS,
+    step06::submounts::CHECKS,
+    step06::destination::CHECKS,
+    step06::readonly::CHECKS,
+    step06::named::CHECKS,
+    step06::copy_up::CHECKS,
+    step06::copying::CHECKS,
+    step06::of_image::CHECKS,
+    step06::escape::CHECKS,
+    step06::tmpfs::CHECKS,
+    step06::life::CHECKS,
+    step06::removal::CHECKS,
+    step06::spec::CHECKS,
 ];
