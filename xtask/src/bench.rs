@@ -1,166 +1,203 @@
-//! `cargo xtask bench`: how long a container takes from start to exit, beside the ones that people use.
+//! `cargo xtask bench`: how long a container takes from start to exit, and what it costs to have many of them, beside the
+//! tools that people use.
 //!
-//! hyperfine (Debian's package) does the measuring: all commands in one run, 50 ms of rest before each start, because a
-//! start waits for RCU grace periods in the kernel and a loop without gaps hides that. The set is run several times
-//! over, so that a busy moment of the machine falls on all commands alike; the figures are medians over all runs.
+//! Figures are medians, for people to read: nothing is asserted, because a busy machine is not a fault of the code.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+mod crowd;
+mod docker;
+mod exec;
+mod headroom;
+mod interrupt;
+mod ours;
+mod place;
+mod podman;
+mod runc;
+mod start;
+mod timing;
 
-use anyhow::{Context, Result, ensure};
-use serde_json::{Value, json};
+use std::path::PathBuf;
 
-use crate::scratch::Scratch;
+use anyhow::{Context, Result, bail, ensure};
+use clap::builder::ArgPredicate;
+
 use crate::{cargo, steps};
+use ours::Ours;
+use place::Place;
+use timing::Pace;
+
+/// The first step that has an image to start, and the first whose containers live on.
+const FIRST: &str = "step04";
+const DETACHED: &str = "step07";
 
 #[derive(clap::Args)]
+#[command(after_help = "Examples:
+  cargo xtask bench step05                 start to exit, beside step 04, bubblewrap, runc, podman and Docker
+  cargo xtask bench --exec step07          exec in a running container, beside runc's and Docker's
+  cargo xtask bench --crowd=20 step07      20 containers at once; 500 when no number is given
+  cargo xtask bench step05 --data /dev/shm --options='--storage-driver vfs'
+
+Docker takes part when FORK_TO_VETH_DOCKER names its socket, such as unix:///tmp/docker.sock, and a daemon answers there.")]
 pub struct Args {
-    /// The step to measure
-    #[arg(default_value = "step04")]
+    /// The step to measure; step07 with --exec and --crowd
+    #[arg(
+        default_value = FIRST,
+        default_value_ifs = [
+            ("exec", ArgPredicate::IsPresent, DETACHED),
+            ("crowd", ArgPredicate::IsPresent, DETACHED),
+        ],
+        value_parser = step
+    )]
     step: String,
-    /// Starts of each command in a round
-    #[arg(long, default_value_t = 20)]
+    /// Time `exec` in a running container instead of a container's start
+    #[arg(long)]
+    exec: bool,
+    /// Start so many containers at once, and time their start, ps, stop and rm
+    #[arg(
+        long,
+        value_name = "N",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "500",
+        conflicts_with = "exec",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    crowd: Option<u32>,
+    /// How many of the crowd are started at a time
+    #[arg(long, value_name = "N", default_value_t = 2, requires = "crowd", value_parser = clap::value_parser!(u32).range(1..))]
+    jobs: u32,
+    /// Options for the step's own `run`, such as '--network none'
+    #[arg(
+        long,
+        value_name = "OPTIONS",
+        default_value = "",
+        hide_default_value = true,
+        allow_hyphen_values = true
+    )]
+    options: String,
+    /// The folder in which images and containers are kept meanwhile; the system's for temporary files when not given
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// How often each command is run in a round
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
     /// Rounds through all commands
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-}
-
-/// One command line to time, under the name that the table shows.
-struct Entry {
-    name: String,
-    line: String,
 }
 
 pub fn run(args: &Args) -> Result<()> {
     ensure!(found("hyperfine"), "hyperfine is not installed; apt-get install hyperfine");
     ensure!(nix::unistd::geteuid().is_root(), "runc and the limits need root; run this as root");
-    let built = cargo::build(steps::root(), &["build", "--release", "--package", &args.step])?;
-    let ours = built
-        .into_iter()
-        .find(|one| one.target == args.step && !one.test)
-        .context("cargo built no binary")?;
-    let scratch = Scratch::new("bench")?;
-    let entries = entries(&ours.path, &args.step, scratch.path())?;
-    let mut times: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-    for _ in 0..args.rounds {
-        for (entry, seconds) in entries.iter().zip(measure(&entries, args.runs, scratch.path())?) {
-            times.entry(&entry.name).or_default().extend(seconds);
-        }
+    let detached = args.exec || args.crowd.is_some();
+    ensure!(
+        !detached || args.step.as_str() >= DETACHED,
+        "{}: containers live on from {DETACHED} on; --exec and --crowd need such a step",
+        args.step
+    );
+    let built = build(&wanted(args)?)?;
+    let place = Place::new(args.data.as_deref())?;
+    interrupt::catch()?;
+    place.tell()?;
+    let mut all = Vec::new();
+    for (step, bin) in built {
+        let options = if step == args.step { &args.options } else { "" };
+        all.push(Ours::new(step, bin, &place, options)?);
     }
-    print(&entries, &mut times);
-    Ok(())
+    let pace = Pace { runs: args.runs, rounds: args.rounds };
+    match args.crowd {
+        Some(count) => crowd::run(&all[0], count, args.jobs, &pace, &place),
+        None if args.exec => exec::run(&all, &pace, &place),
+        None => start::run(&all, &pace, &place),
+    }
 }
 
-/// What can be timed here; for a peer that is missing, a line says so.
-fn entries(ours: &Path, step: &str, scratch: &Path) -> Result<Vec<Entry>> {
-    let data = scratch.join("data");
-    let base = data.join("base");
-    let ours = format!("env FORK_TO_VETH_ROOT={} {}", data.display(), ours.display());
-    let entry = |name: &str, line: String| Entry { name: name.to_owned(), line };
-    let limits = "--memory 64m --pids-limit 50";
-    let mut entries = vec![
-        entry(step, format!("{ours} run base true")),
-        entry(&format!("{step} {limits}"), format!("{ours} run {limits} base true")),
-    ];
-    let first = Command::new("sh").args(["-c", &entries[0].line]).status().context("make the image base")?;
-    ensure!(first.success(), "{}: {first}", entries[0].line);
-    // The same root and the same program for all; env costs each of ours one more execve, so the others get it, too.
-    if found("bwrap") {
-        let bind = format!("--unshare-all --bind {} / --proc /proc --dev /dev", base.display());
-        entries.push(entry("bwrap", format!("env -u X bwrap {bind} /bin/true")));
-    } else {
-        println!("bwrap is not installed: apt-get install bubblewrap");
+/// The step that was asked for first; for the start, then the step before it; step 04 last, which makes the plain folder
+/// that is the peers' root.
+fn wanted(args: &Args) -> Result<Vec<String>> {
+    let mut wanted = vec![args.step.clone()];
+    if args.crowd.is_some() {
+        return Ok(wanted);
     }
-    if found("runc") {
-        let limit = json!({"memory": {"limit": 64 << 20, "swap": 128 << 20}, "pids": {"limit": 50}});
-        for (name, resources) in [("runc", None), ("runc with the same limits", Some(limit))] {
-            let bundle = bundle(&scratch.join(name.replace(' ', "-")), &base, resources)?;
-            entries.push(entry(
-                name,
-                format!("env -u X runc run --bundle {} fork-to-veth-bench", bundle.display()),
-            ));
-        }
-    } else {
-        println!("runc is not installed: apt-get install runc");
+    if !args.exec {
+        let before = steps::find(&steps::all(), &args.step)?.1.map(|step| step.name.clone());
+        wanted.extend(before.filter(|name| name.as_str() >= FIRST));
     }
-    Ok(entries)
+    wanted.push(FIRST.to_owned());
+    wanted.dedup();
+    Ok(wanted)
+}
+
+/// Release builds of these steps: each one's name and binary, in their order.
+fn build(steps: &[String]) -> Result<Vec<(String, PathBuf)>> {
+    let mut arguments = vec!["build", "--release"];
+    arguments.extend(steps.iter().flat_map(|step| ["--package", step]));
+    let built = cargo::build(steps::root(), &arguments)?;
+    let binary = |step: &String| {
+        let found = built.iter().find(|one| one.target == *step && !one.test);
+        found.map(|one| (step.clone(), one.path.clone())).with_context(|| format!("cargo built no {step}"))
+    };
+    steps.iter().map(binary).collect()
+}
+
+fn step(name: &str) -> Result<String> {
+    steps::find(&steps::all(), name)?;
+    if name < FIRST {
+        bail!("a container has no image before {FIRST}");
+    }
+    Ok(name.to_owned())
 }
 
 fn found(program: &str) -> bool {
-    let check = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    check.is_ok_and(|status| status.success())
-}
-
-/// An OCI bundle that runs `/bin/true` in `root`: runc's own default configuration, without a terminal.
-fn bundle(folder: &Path, root: &Path, resources: Option<Value>) -> Result<PathBuf> {
-    fs::create_dir(folder)?;
-    let made = Command::new("runc").arg("spec").current_dir(folder).status().context("start runc spec")?;
-    ensure!(made.success(), "runc spec: {made}");
-    let file = folder.join("config.json");
-    let mut config: Value =
-        serde_json::from_str(&fs::read_to_string(&file)?).context("read runc's config.json")?;
-    config["process"]["terminal"] = json!(false);
-    config["process"]["args"] = json!(["/bin/true"]);
-    config["root"] = json!({"path": root, "readonly": false});
-    if let Some(resources) = resources {
-        config["linux"]["resources"] = resources;
-    }
-    fs::write(&file, config.to_string())?;
-    Ok(folder.to_path_buf())
-}
-
-/// One round of hyperfine: for each command its times, in seconds.
-fn measure(entries: &[Entry], runs: u32, scratch: &Path) -> Result<Vec<Vec<f64>>> {
-    let report = scratch.join("times.json");
-    let mut hyperfine = Command::new("hyperfine");
-    hyperfine.args(["--shell", "none", "--style", "none", "--warmup", "2", "--prepare", "sleep 0.05"]);
-    hyperfine.arg("--runs").arg(runs.to_string()).arg("--export-json").arg(&report);
-    hyperfine.args(entries.iter().map(|entry| &entry.line)).stdout(Stdio::null());
-    let status = hyperfine.status().context("start hyperfine")?;
-    ensure!(status.success(), "hyperfine: {status}");
-    let report: Value =
-        serde_json::from_str(&fs::read_to_string(&report)?).context("read hyperfine's report")?;
-    let results = report["results"].as_array().context("hyperfine's report has no results")?;
-    let times = |result: &Value| -> Result<Vec<f64>> {
-        serde_json::from_value(result["times"].clone()).context("hyperfine's report has no times")
-    };
-    results.iter().map(times).collect()
-}
-
-/// Medians in milliseconds, the ninth tenth, and the first command's ratio to each.
-fn print(entries: &[Entry], times: &mut BTreeMap<&str, Vec<f64>>) {
-    let mut figures = Vec::new();
-    for entry in entries {
-        let sorted = times.get_mut(entry.name.as_str()).map(std::mem::take).unwrap_or_default();
-        figures.push((entry, quantile(sorted.clone(), 0.5), quantile(sorted, 0.9)));
-    }
-    println!("{:40} {:>9} {:>9}  ratio of ours", "start to exit of `true`", "median", "p90");
-    for (index, (entry, median, ninth)) in figures.iter().enumerate() {
-        // Ours without limits is first, ours with limits second; a peer is compared with the one that does the same.
-        let ours = if entry.name.contains("limit") { figures[1].1 } else { figures[0].1 };
-        let ratio = if index < 2 { String::new() } else { format!("{:.2}", ours / median) };
-        println!("{:40} {:6.2} ms {:6.2} ms  {ratio}", entry.name, median * 1000.0, ninth * 1000.0);
-    }
-}
-
-fn quantile(mut values: Vec<f64>, share: f64) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let place = (values.len().saturating_sub(1)) as f64 * share;
-    values.get(place.round() as usize).copied().unwrap_or(f64::NAN)
+    grade::need::program(program).is_some()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::quantile;
+    use clap::Parser;
+
+    use super::{Args, wanted};
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn parsed(words: &str) -> Option<Args> {
+        Cli::try_parse_from(words.split_whitespace()).ok().map(|cli| cli.args)
+    }
 
     #[test]
-    fn a_quantile_is_a_value_of_the_sorted_list() {
-        let values = vec![5.0, 1.0, 3.0, 2.0, 4.0];
-        assert!((quantile(values.clone(), 0.5) - 3.0).abs() < 1e-9);
-        assert!((quantile(values, 0.9) - 5.0).abs() < 1e-9);
-        assert!(quantile(Vec::new(), 0.5).is_nan());
+    fn the_step_that_is_not_named_fits_what_is_measured() {
+        let step = |words: &str| parsed(words).unwrap().step;
+        assert_eq!(step("bench"), "step04");
+        assert_eq!(step("bench --exec"), "step07");
+        assert_eq!(step("bench --crowd"), "step07");
+        assert_eq!(step("bench --runs=1"), "step04");
+    }
+
+    #[test]
+    fn the_size_of_a_crowd_stands_behind_an_equals_sign() {
+        let crowd = |words: &str| parsed(words).and_then(|args| args.crowd);
+        assert_eq!(crowd("bench --crowd step07"), Some(500));
+        assert_eq!(crowd("bench --crowd=20 step07"), Some(20));
+        assert!(parsed("bench --crowd=0 step07").is_none());
+    }
+
+    #[test]
+    fn each_step_that_is_compared_is_built_once() {
+        let wanted = |words: &str| wanted(&parsed(words).unwrap()).unwrap();
+        assert_eq!(wanted("bench"), ["step04"]);
+        assert_eq!(wanted("bench step05"), ["step05", "step04"]);
+        assert_eq!(wanted("bench step06"), ["step06", "step05", "step04"]);
+        assert_eq!(wanted("bench --exec step07"), ["step07", "step04"]);
+        assert_eq!(wanted("bench --crowd step07"), ["step07"]);
+    }
+
+    #[test]
+    fn flags_that_do_not_fit_together_are_refused() {
+        for words in ["bench --exec --crowd", "bench --jobs 1", "bench step03", "bench step99"] {
+            assert!(parsed(words).is_none(), "{words}");
+        }
     }
 }

@@ -5,6 +5,7 @@ mod book;
 mod cargo;
 mod drift;
 mod legs;
+mod manual;
 mod mutants;
 mod programs;
 mod ripple;
@@ -12,8 +13,10 @@ mod scratch;
 mod steps;
 mod transcripts;
 mod uml;
+mod workspace;
 
 use clap::{Parser, Subcommand};
+use manual::Kind;
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -39,8 +42,12 @@ enum Command {
     Uml(uml::Args),
     /// Run the ordinary user's legs, count the outcomes of all legs, look for what they left on the host
     Legs(legs::Args),
-    /// Time a step's container start beside bubblewrap's and runc's
+    /// Time a step's containers beside other runtimes': start, exec, and many at once
     Bench(bench::Args),
+    /// Write a step's completions for bash, zsh and fish
+    Completions(manual::Args),
+    /// Write a step's man pages, one for each subcommand
+    Man(manual::Args),
     /// Speak mdBook's preprocessor protocol on stdin and stdout (called by mdbook)
     #[command(hide = true)]
     Preprocess(book::PreprocessArgs),
@@ -66,6 +73,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Uml(args) => uml::run(&args),
         Command::Legs(args) => legs::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Completions(args) => manual::run(&args, Kind::Completions),
+        Command::Man(args) => manual::run(&args, Kind::Man),
         Command::Preprocess(args) => book::preprocess(&args),
     }
 }

@@ -9,6 +9,7 @@ mod step03;
 mod step04;
 mod step05;
 mod step06;
+mod step07;
 
 /// Each group after those on which its checks build.
 pub(crate) static ALL: &[&[Check]] = &[
@@ -80,4 +81,26 @@ pub(crate) static ALL: &[&[Check]] = &[
     step06::life::CHECKS,
     step06::removal::CHECKS,
     step06::spec::CHECKS,
+    step07::detached::CHECKS,
+    step07::streams::CHECKS,
+    step07::state::CHECKS,
+    step07::crash::CHECKS,
+    step07::logs::CHECKS,
+    step07::ending::CHECKS,
+    step07::removal::CHECKS,
+    step07::again::CHECKS,
+    step07::names::CHECKS,
+    step07::ids::CHECKS,
+    step07::listing::CHECKS,
+    step07::usage::CHECKS,
+    step07::chaos::CHECKS,
+    step07::terminal::CHECKS,
+    step07::keys::CHECKS,
+    step07::relay::CHECKS,
+    step07::restored::CHECKS,
+    step07::exec::CHECKS,
+    step07::exec_options::CHECKS,
+    step07::exec_fence::CHECKS,
+    step07::exec_life::CHECKS,
+    step07::underway::CHECKS,
 ];

@@ -17,6 +17,7 @@ mod kernel;
 mod signals;
 mod step03;
 mod step04;
+mod step07;
 
 type Probe = fn(&[OsString]) -> Result<()>;
 
@@ -42,6 +43,7 @@ const PROBES: &[(&str, Probe)] = &[
     ("escape", step04::escape),
     ("open-write", step04::open_write),
     ("terminal", step04::terminal),
+    ("watch", step07::watch),
 ];
 
 pub(crate) fn main(arguments: &[OsString]) -> Result<ExitCode> {

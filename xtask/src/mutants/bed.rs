@@ -1,5 +1,4 @@
 //! Where variants are built: a workspace of one step beneath `target/mutants`, and a staging folder for running them.
-//! With `CARGO_TARGET_DIR` it is that folder's `mutants`, so that two runs with folders of their own do not meet.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -13,9 +12,9 @@ use nix::fcntl::{Flock, FlockArg};
 use serde::Deserialize;
 
 use super::variant::Variant;
-use crate::cargo;
 use crate::scratch::Scratch;
 use crate::steps::{self, Step};
+use crate::{cargo, workspace};
 
 /// Who runs the checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +107,7 @@ impl Bed {
 
     /// Builds the step, with a variant's patch or as it is; returns the staged binary.
     pub fn build(&self, variant: Option<&Variant>) -> Result<PathBuf> {
-        self.lay_out()?;
+        workspace::lay_out(&self.source, &self.workspace)?;
         let name = variant.map_or("original", |variant| variant.name.as_str());
         if let Some(variant) = variant {
             self.apply(&variant.patch)?;
@@ -125,35 +124,9 @@ impl Bed {
         Ok(staged)
     }
 
-    /// A fresh copy of the step in a workspace of its own, with the same versions of everything.
-    fn lay_out(&self) -> Result<()> {
-        let crate_folder = self.workspace.join("step");
-        if crate_folder.exists() {
-            fs::remove_dir_all(&crate_folder)
-                .with_context(|| format!("remove {}", crate_folder.display()))?;
-        }
-        copy_tree(&self.source.join("src"), &crate_folder.join("src"))?;
-        let read = |path: PathBuf| -> Result<toml::Table> {
-            let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
-            text.parse().with_context(|| format!("read {}", path.display()))
-        };
-        let mut manifest = read(self.source.join("Cargo.toml"))?;
-        // The tests stay behind: grade runs them.
-        manifest.remove("dev-dependencies");
-        manifest.remove("test");
-        fs::write(crate_folder.join("Cargo.toml"), manifest.to_string())?;
-        let mut workspace = read(steps::root().join("Cargo.toml"))?;
-        let table =
-            workspace.get_mut("workspace").and_then(toml::Value::as_table_mut).context("no [workspace]")?;
-        table.insert("members".to_owned(), vec!["step"].into());
-        fs::write(self.workspace.join("Cargo.toml"), workspace.to_string())?;
-        fs::copy(steps::root().join("Cargo.lock"), self.workspace.join("Cargo.lock"))?;
-        Ok(())
-    }
-
     /// Whether a variant's patch fits the step as it is: this much is asked of those, too, that there is no time to build.
     pub fn applies(&self, variant: &Variant) -> Result<()> {
-        self.lay_out()?;
+        workspace::lay_out(&self.source, &self.workspace)?;
         self.apply(&variant.patch)
     }
 
@@ -200,22 +173,5 @@ impl Bed {
 
 /// Where the workspaces are, and what is built of them.
 fn mutants_folder() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    // Cargo takes a relative one from where it was started.
-    let target = target.map(|folder| std::path::absolute(&folder).unwrap_or(folder));
-    target.unwrap_or_else(|| steps::root().join("target")).join("mutants")
-}
-
-fn copy_tree(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to).with_context(|| format!("make {}", to.display()))?;
-    for entry in fs::read_dir(from).with_context(|| format!("list {}", from.display()))? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy_tree(&entry.path(), &target)?;
-        } else {
-            fs::copy(entry.path(), &target).with_context(|| format!("copy {}", entry.path().display()))?;
-        }
-    }
-    Ok(())
+    workspace::beneath_target("mutants")
 }
