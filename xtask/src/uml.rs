@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use grade::need::Need;
 
 use crate::programs::{self, Programs};
 use crate::scratch::Scratch;
@@ -42,7 +43,7 @@ pub struct Args {
     /// Run only the checks whose name contains this
     #[arg(long, value_name = "TEXT", conflicts_with = "command")]
     filter: Option<String>,
-    /// Hold each step to its own checks, and the last one to those of cgroups, too; leave out those of files and formats
+    /// Hold each step to its own checks and those of cgroup v2, the last one to all of cgroups; leave out files and formats
     #[arg(long, conflicts_with_all = ["filter", "command"])]
     own: bool,
     /// The cgroup file systems that the machine mounts
@@ -165,10 +166,21 @@ fn filters(programs: &[Programs], args: &Args) -> Vec<Vec<String>> {
             return vec![args.filter.clone().unwrap_or_default()];
         }
         let last = index + 1 == programs.len();
-        let other = Some(FOR_THE_LAST).filter(|step| last && *step < program.step.as_str());
-        other.into_iter().chain([program.step.as_str()]).map(|step| format!("{step}::")).collect()
+        let own = format!("{}::", program.step);
+        if program.step.as_str() <= FOR_THE_LAST {
+            return vec![own];
+        }
+        let others = if last { vec![format!("{FOR_THE_LAST}::")] } else { for_v2_alone(&own) };
+        others.into_iter().chain([own]).collect()
     };
     programs.iter().enumerate().map(runs).collect()
+}
+
+/// Checks of other steps that need controllers in the v2 tree: on most hosts that have UML, only the machine has them.
+fn for_v2_alone(own: &str) -> Vec<String> {
+    let needs_v2 = |need: &Need| matches!(need, Need::CgroupV2(_));
+    let checks = grade::all().into_iter().filter(|check| check.needs.iter().any(needs_v2));
+    checks.map(grade::Check::test_name).filter(|name| !name.starts_with(own)).collect()
 }
 
 /// The shell lines that run every step's checks.
@@ -226,8 +238,9 @@ mod tests {
             args: Args,
         }
         let args = <Command as clap::Parser>::parse_from(["uml", "--own"]).args;
-        let programs = ["step01", "step03", "step04"].map(Programs::named);
-        let expected = [vec!["step01::"], vec!["step03::"], vec!["step03::", "step04::"]];
+        let programs = ["step01", "step03", "step04", "step05"].map(Programs::named);
+        let v2 = ["step03::limits-v2-files", "step03::cgroup-caller-unmoved", "step04::"];
+        let expected = [vec!["step01::"], vec!["step03::"], v2.to_vec(), vec!["step03::", "step05::"]];
         assert_eq!(filters(&programs, &args), expected);
     }
 
