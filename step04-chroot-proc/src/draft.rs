@@ -4,6 +4,7 @@
 use crate::{id, lock};
 use anyhow::{Context, Result};
 use nix::fcntl::Flock;
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -44,7 +45,7 @@ impl Drop for Draft {
 
 /// Removes what runtimes that were killed have left half made in `place`.
 pub fn remove_abandoned(place: &Path) -> Result<()> {
-    for (path, _lock) in lock::abandoned(place, PREFIX)? {
+    for (path, _lock) in lock::abandoned(place, PREFIX, &mut HashSet::new())? {
         fs::remove_dir_all(&path).with_context(|| format!("remove {}", path.display()))?;
     }
     Ok(())

@@ -11,6 +11,7 @@ use crate::limits::Limits;
 use anyhow::Result;
 use group::Group;
 use hierarchy::{Hierarchies, Version};
+use std::collections::HashSet;
 use std::os::fd::BorrowedFd;
 use usage::Usage;
 
@@ -75,7 +76,8 @@ impl Cgroup {
 
     /// Removes the groups beside this one that killed runtimes have left behind.
     pub fn sweep(&self) -> Result<()> {
-        self.groups.iter().try_for_each(|group| group::sweep(group.base()))
+        let mut alive = HashSet::new();
+        self.groups.iter().try_for_each(|group| group::sweep(group.base(), &mut alive))
     }
 
     /// Tells when the container ran out of memory, and, if asked, what it used.

@@ -6,6 +6,8 @@
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use std::collections::HashSet;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -24,14 +26,22 @@ pub fn take(path: &Path) -> Result<Option<Flock<File>>> {
 }
 
 /// The directories in `base` whose names start with `prefix` and whose owners are gone, locked for whoever removes them.
-pub fn abandoned(base: &Path, prefix: &str) -> Result<Vec<(PathBuf, Flock<File>)>> {
+/// The names of the others are added to `alive`, and who is in it already is not asked again.
+pub fn abandoned(
+    base: &Path,
+    prefix: &str,
+    alive: &mut HashSet<OsString>,
+) -> Result<Vec<(PathBuf, Flock<File>)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(base).with_context(|| format!("list {}", base.display()))? {
         let entry = entry?;
-        if entry.file_name().as_encoded_bytes().starts_with(prefix.as_bytes())
-            && let Some(lock) = take(&entry.path())?
-        {
-            found.push((entry.path(), lock));
+        let name = entry.file_name();
+        if !name.as_encoded_bytes().starts_with(prefix.as_bytes()) || alive.contains(&name) {
+            continue;
+        }
+        match take(&entry.path())? {
+            Some(lock) => found.push((entry.path(), lock)),
+            None => drop(alive.insert(name)),
         }
     }
     Ok(found)

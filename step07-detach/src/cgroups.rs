@@ -10,7 +10,7 @@ mod v2;
 use crate::explain;
 use crate::limits::Limits;
 use anyhow::Result;
-use group::Group;
+use group::{Group, PREFIX};
 use hierarchy::{Hierarchies, Place, Version};
 use std::os::fd::BorrowedFd;
 use usage::Usage;
@@ -95,9 +95,12 @@ impl Cgroup {
     }
 }
 
-/// Removes the groups that killed runtimes have left behind, with what still runs in them.
-pub fn sweep() -> Result<()> {
-    freezer_first(Hierarchies::find()?.places(&[])?).iter().try_for_each(|place| group::sweep(&place.base))
+/// Removes the groups that killed runtimes have left behind, with what still runs in them. Those of the containers that are
+/// known to be `alive`, by their ids, are passed over.
+pub fn sweep(alive: &[String]) -> Result<()> {
+    let mut alive = alive.iter().map(|id| format!("{PREFIX}{id}").into()).collect();
+    let places = freezer_first(Hierarchies::find()?.places(&[])?);
+    places.iter().try_for_each(|place| group::sweep(&place.base, &mut alive))
 }
 
 /// Places in the order in which their groups are to go: a process that is frozen in one cannot be killed in another.

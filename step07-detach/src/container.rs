@@ -200,15 +200,18 @@ pub fn all(store: &Store) -> Result<Vec<Container>> {
 }
 
 /// Puts right what killed runtimes have left: ends what still runs, removes containers that were to be thrown away or were
-/// not finished, and writes down the end of the others.
-pub fn sweep(store: &Store) -> Result<()> {
+/// not finished, and writes down the end of the others. Returns the ids of those that somebody looks after.
+pub fn sweep(store: &Store) -> Result<Vec<String>> {
+    let mut alive = Vec::new();
     for folder in folders(&own_folder(store))? {
-        // Who looks after a container has it locked.
-        let Some(_lock) = lock::take(&folder)? else { continue };
+        let Some(_lock) = lock::take(&folder)? else {
+            alive.extend(folder.file_name().map(|id| id.to_string_lossy().into_owned()));
+            continue;
+        };
         match read_record(&folder) {
             Ok(Some(record)) if record.is_settled() => {}
             Ok(Some(record)) => {
-                cgroups::sweep()?;
+                cgroups::sweep(&alive)?;
                 // Of one without a name that has not run, nobody has been told.
                 if record.throwaway || record.state.is_new() && record.name.is_none() {
                     Container { record, folder }.throw_away(store)?;
@@ -221,7 +224,7 @@ pub fn sweep(store: &Store) -> Result<()> {
             Err(_) => {}
         }
     }
-    Ok(())
+    Ok(alive)
 }
 
 fn own_folder(store: &Store) -> PathBuf {

@@ -1,6 +1,6 @@
 //! The host's side of a container start: prepare, clone, say go, watch, clean up.
 
-use crate::cgroups::{self, Cgroup};
+use crate::cgroups::Cgroup;
 use crate::cli::Run;
 use crate::console::Console;
 use crate::container::Running;
@@ -60,7 +60,7 @@ pub fn start(run: &Run, container: Running, caller: &mut Option<Caller>) -> Resu
     if let Some(caller) = caller.take() {
         caller.let_go(run.detach.then_some(plan.container.id()))?;
     }
-    let swept = cgroups::sweep().and(plan.container.sweep_others());
+    let swept = plan.container.sweep_others();
     let code = match host_end.terminal.take() {
         Some(outside) => Relay::new(outside, run.interactive, raw)?.run(&signals, &child)?,
         None => signals.watch(&child, &terminal)?,

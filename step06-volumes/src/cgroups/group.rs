@@ -9,6 +9,8 @@ use nix::errno::Errno;
 use nix::fcntl::Flock;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getpid};
+use std::collections::HashSet;
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -111,9 +113,9 @@ pub fn write(path: &Path, value: &str) -> Result<()> {
     Ok(())
 }
 
-/// Removes every group below `base` whose owner is gone.
-pub fn sweep(base: &Path) -> Result<()> {
-    lock::abandoned(base, PREFIX)?.iter().try_for_each(|(path, _lock)| remove(path))
+/// Removes every group below `base` whose owner is gone. Who is known to be `alive` has all its groups locked.
+pub fn sweep(base: &Path, alive: &mut HashSet<OsString>) -> Result<()> {
+    lock::abandoned(base, PREFIX, alive)?.iter().try_for_each(|(path, _lock)| remove(path))
 }
 
 /// Removes a group, the groups that were made inside it, and every process in them.

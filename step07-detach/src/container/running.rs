@@ -9,7 +9,7 @@ use crate::mount::Mount;
 use crate::root::Root;
 use crate::storage::{self, Kind};
 use crate::volumes::Volumes;
-use crate::{explain, id, image, lock, overrides, worker};
+use crate::{cgroups, explain, id, image, lock, overrides, worker};
 use anyhow::{Context, Result, bail};
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::{Pid, getpid};
@@ -115,7 +115,8 @@ impl Running {
 
     /// Removes what killed runtimes have left.
     pub fn sweep_others(&self) -> Result<()> {
-        sweep(&self.store)
+        let alive = sweep(&self.store);
+        cgroups::sweep(alive.as_deref().unwrap_or_default()).and(alive.map(drop))
     }
 
     /// The file that takes what a detached container writes.
