@@ -170,7 +170,7 @@ fn perform(
     stage: &mut Stage,
     edits: &mut Vec<Edit>,
 ) -> anyhow::Result<Vec<String>> {
-    let surroundings = stage.surroundings(page, block.leg)?;
+    let surroundings = stage.surroundings(page, block)?;
     let commands: Vec<&str> = block.commands.iter().map(|command| command.text.as_str()).collect();
     let outcomes = shell::run(&commands, &surroundings)
         .with_context(|| format!("run the block at {page}:{}", block.line))?;

@@ -6,6 +6,9 @@ use anyhow::{bail, ensure};
 
 use crate::book::markdown::Fence;
 
+/// The step whose containers are connected: no page's example may change the links and rules of who tries it.
+const NETWORKS: &str = "step08";
+
 /// As whom a block runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Leg {
@@ -42,6 +45,8 @@ pub struct Block {
     pub needs: Vec<String>,
     /// The cgroup version that the host's controllers must be on.
     pub cgroup: Option<u8>,
+    /// Whether it runs in a network namespace of its own, which stands in for the machine.
+    pub own_network: bool,
     pub commands: Vec<Command>,
 }
 
@@ -50,12 +55,13 @@ impl Block {
     pub fn read(fence: &Fence) -> anyhow::Result<Block> {
         let mut tags = fence.info.split(',').map(str::trim);
         ensure!(tags.next() == Some("console"), "not a console block");
-        let (mut legs, mut needs, mut cgroup) = (Vec::new(), Vec::new(), None);
+        let (mut legs, mut needs, mut cgroup, mut own_network) = (Vec::new(), Vec::new(), None, false);
         for tag in tags {
             match tag.split_once('=').unwrap_or((tag, "")) {
                 ("root", "") => legs.push(Leg::Root),
                 ("user", "") => legs.push(Leg::User),
                 ("needs", program) if !program.is_empty() => needs.push(program.to_owned()),
+                ("net", "own") => own_network = true,
                 ("cgroup", "v1") => cgroup = Some(1),
                 ("cgroup", "v2") => cgroup = Some(2),
                 _ => bail!("a console block has no tag `{tag}`"),
@@ -64,8 +70,18 @@ impl Block {
         let [leg] = legs.as_slice() else {
             bail!("a console block has one tag that says how it is run: `console,root` or `console,user`");
         };
+        ensure!(
+            !own_network || *leg == Leg::Root,
+            "`net=own` is for `console,root`: the namespace is root's"
+        );
         let commands = commands(fence)?;
-        Ok(Block { line: fence.line, indent: fence.indent, leg: *leg, needs, cgroup, commands })
+        ensure!(
+            own_network
+                || *leg == Leg::User
+                || commands.iter().all(|command| !command.text.contains(NETWORKS)),
+            "root's {NETWORKS} changes the machine's network: `console,root,net=own` keeps it away"
+        );
+        Ok(Block { line: fence.line, indent: fence.indent, leg: *leg, needs, cgroup, own_network, commands })
     }
 }
 
@@ -134,10 +150,15 @@ mod tests {
             "console,root,user",
             "console,root,cgroup=v3",
             "console,root,needs=",
+            "console,user,net=own",
+            "console,root,net=host",
         ] {
             assert!(read(&format!("```{info}\n$ true\n```\n")).is_err(), "{info}");
         }
         assert!(read("```console,root\nhello\n$ true\n```\n").is_err());
+        assert!(read("```console,root\n$ step08 run base true\n```\n").is_err());
+        assert!(read("```console,user\n$ step08 run base true\n```\n").is_ok());
+        assert!(read("```console,root,net=own\n$ step08 run base true\n```\n").unwrap().own_network);
         assert!(read("```console,root\n```\n").is_err());
         assert!(read("```console,root\n$ true\n```\n").is_ok());
     }

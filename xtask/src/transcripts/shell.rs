@@ -16,6 +16,9 @@ use super::reap;
 /// Bytes of output that no page would show.
 const TOO_MUCH: usize = 1 << 20;
 
+/// What makes a new network namespace a machine: its own loopback, and the setting that every machine with containers has.
+const MACHINE: &str = "ip link set lo up && echo 1 > /proc/sys/net/ipv4/ip_forward || exit\n";
+
 /// Where and as whom a bash runs.
 pub struct Surroundings {
     pub directory: PathBuf,
@@ -23,6 +26,8 @@ pub struct Surroundings {
     pub environment: Vec<(&'static str, OsString)>,
     /// The user and group to become; xtask's own when none is named.
     pub uid: Option<u32>,
+    /// Whether a network namespace stands in for the machine.
+    pub own_network: bool,
     /// What each command may take.
     pub limit: Duration,
 }
@@ -43,7 +48,12 @@ pub fn run(commands: &[&str], surroundings: &Surroundings) -> anyhow::Result<Vec
     let (mut reader, writer) = std::io::pipe().context("make a pipe")?;
     // A session of its own: what the block starts can be told from what xtask starts for itself.
     let mut bash = Command::new("setsid");
-    bash.args(["bash", "--noprofile", "--norc", "-c", &script(commands, &mark), "bash"])
+    let mut script = script(commands, &mark);
+    if surroundings.own_network {
+        bash.args(["unshare", "--net"]);
+        script.insert_str(0, MACHINE);
+    }
+    bash.args(["bash", "--noprofile", "--norc", "-c", &script, "bash"])
         .current_dir(&surroundings.directory)
         .env_clear()
         .envs(surroundings.environment.iter().cloned())
@@ -187,7 +197,7 @@ pub mod tests {
         let scratch = Scratch::new("shell").unwrap();
         let environment = vec![("PATH", "/usr/bin:/bin".into())];
         let directory = scratch.path().to_owned();
-        run(commands, &Surroundings { directory, environment, uid: None, limit })
+        run(commands, &Surroundings { directory, environment, uid: None, own_network: false, limit })
     }
 
     fn printed(lines: &[&str]) -> Outcome {

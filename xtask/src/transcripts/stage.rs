@@ -57,7 +57,10 @@ impl Stage {
                 return Some(format!("needs the controllers on cgroup v{wanted}, they are on {found}"));
             }
         }
-        let missing = block.needs.iter().find(|program| !self.finds(program))?;
+        // A network namespace is made by the one and made ready by the other.
+        let machine: &[&str] = if block.own_network { &["unshare", "ip"] } else { &[] };
+        let mut needed = machine.iter().copied().chain(block.needs.iter().map(String::as_str));
+        let missing = needed.find(|program| !self.finds(program))?;
         Some(format!("needs {missing}, which is not installed"))
     }
 
@@ -78,7 +81,8 @@ impl Stage {
     }
 
     /// A new home and working directory for a block of `page`, and the environment that goes with them.
-    pub fn surroundings(&mut self, page: &str, leg: Leg) -> anyhow::Result<Surroundings> {
+    pub fn surroundings(&mut self, page: &str, block: &Block) -> anyhow::Result<Surroundings> {
+        let leg = block.leg;
         let uid = (leg == Leg::User && Uid::effective().is_root()).then_some(USER);
         self.blocks += 1;
         let home = self.folder(&format!("block{}", self.blocks), uid)?;
@@ -95,7 +99,7 @@ impl Stage {
             ("TERM", "xterm".into()),
             ("LANG", "C.UTF-8".into()),
         ];
-        Ok(Surroundings { directory, environment, uid, limit: self.limit })
+        Ok(Surroundings { directory, environment, uid, own_network: block.own_network, limit: self.limit })
     }
 
     fn folder(&self, name: &str, uid: Option<u32>) -> anyhow::Result<PathBuf> {

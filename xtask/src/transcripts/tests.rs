@@ -97,3 +97,19 @@ fn pages_are_found_by_the_start_of_their_names() {
     assert_eq!(found(&["02", "setup"]).unwrap(), 2);
     assert!(found(&["03"]).is_err());
 }
+
+#[test]
+fn a_network_of_its_own_stands_in_for_the_machine() {
+    let machines = fs::read_link("/proc/self/ns/net").unwrap();
+    let page = format!(
+        "```console,root,net=own\n$ test $(readlink /proc/self/ns/net) != '{}' && echo another\nanother\n\
+        $ cat /proc/sys/net/ipv4/ip_forward; ip -o link show up | wc -l; ip -o address show lo | grep -c 127.0.0.1\n\
+        1\n1\n1\n$ ip link add own0 type veth && ls /proc/sys/net/ipv4/conf/own0/forwarding\n\
+        /proc/sys/net/ipv4/conf/own0/forwarding\n```\n\n\
+        ```console,root,net=own\n$ ip link show own0\nDevice \"own0\" does not exist.\n```\n",
+        machines.display()
+    );
+    if nix::unistd::Uid::effective().is_root() {
+        assert_eq!(played(&page, &ARGS).0, tally(2, 0, 0));
+    }
+}
