@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::check::Check;
 
 /// The last behaviour whose step exists.
-const LAST_BEHAVIOUR: u8 = 49;
+const LAST_BEHAVIOUR: u8 = 56;
 
 #[test]
 fn ids_are_unique_and_in_kebab_case() {

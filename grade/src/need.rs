@@ -47,6 +47,10 @@ pub enum Need {
     NoFilesystem(&'static str),
     /// The kernel has overlayfs, and the folder for temporary files can hold its writable layer.
     Overlay,
+    /// There is a way out of this host.
+    DefaultRoute,
+    /// nft(8) is installed, and the kernel has NAT for nf_tables in network namespaces of their own.
+    Nat,
     /// A Docker daemon answers at the socket that `FORK_TO_VETH_DOCKER` names: `unix:///tmp/docker.sock`.
     DockerDaemon,
 }
@@ -82,6 +86,8 @@ impl Need {
             Need::Overlay => {
                 (overlay(), "no overlayfs, or the temporary folder cannot hold its writable layer".into())
             }
+            Need::DefaultRoute => (default_route(), "this host has no default route".into()),
+            Need::Nat => (nat(), "no nft, or no NAT for nf_tables in this kernel".into()),
             Need::DockerDaemon => {
                 (docker_socket().is_some(), "FORK_TO_VETH_DOCKER names no Docker daemon that answers".into())
             }
@@ -179,6 +185,21 @@ fn filesystem(name: &str) -> bool {
 fn overlay() -> bool {
     let on = nix::sys::statfs::statfs(&std::env::temp_dir()).map(|on| on.filesystem_type());
     filesystem("overlay") && on.is_ok_and(|on| on != nix::sys::statfs::OVERLAYFS_SUPER_MAGIC)
+}
+
+/// A line of /proc/net/route whose second word, the destination, is zero. proc_net(5)
+fn default_route() -> bool {
+    let text = fs::read_to_string("/proc/net/route").unwrap_or_default();
+    text.lines().any(|line| line.split_whitespace().nth(1) == Some("00000000"))
+}
+
+/// Tries it in a network namespace that nobody else is in.
+fn nat() -> bool {
+    const RULES: &str =
+        "add table ip check; add chain ip check nat { type nat hook prerouting priority -100; }";
+    let mut command = Command::new("unshare");
+    let output = command.args(["-n", "nft", RULES]).env("PATH", search_path()).output();
+    output.is_ok_and(|output| output.status.success())
 }
 
 /// Where a Docker daemon answers that was started for the checks. One that serves somebody else is left alone.

@@ -18,8 +18,18 @@ use crate::kernel::{Process, patient, until};
 /// the memory nor stops the program.
 const CAPTURED: usize = 1024 * 1024;
 
-/// Programs that a runtime may start for itself; none of them is the container's command.
-const HELPERS: [&str; 6] = ["newuidmap", "newgidmap", "nft", "pasta", "modprobe", "strace"];
+/// Programs that a runtime may start for itself; none of them is the container's command. pasta(1) becomes `passt.avx2` on
+/// some CPUs.
+const HELPERS: [&str; 7] = ["newuidmap", "newgidmap", "nft", "pasta", "passt", "modprobe", "strace"];
+
+/// Whether this is one of them.
+pub(crate) fn is_helper(process: Process) -> bool {
+    let name = process.text("comm").unwrap_or_default();
+    let name = name.trim_end();
+    HELPERS
+        .iter()
+        .any(|helper| name == *helper || name.strip_prefix(helper).is_some_and(|rest| rest.starts_with('.')))
+}
 
 /// The finished run.
 #[derive(Clone, Debug)]
@@ -116,10 +126,10 @@ impl Running {
             bail!(self.ended_early("ended before its command was looked for"));
         }
         until(Duration::from_secs(10), "a command below the runtime", || {
-            runtime.descendants().into_iter().find(|process| {
-                let name = process.text("comm").unwrap_or_default();
-                image(*process).is_some_and(|file| Some(file) != own) && !HELPERS.contains(&name.trim_end())
-            })
+            runtime
+                .descendants()
+                .into_iter()
+                .find(|process| image(*process).is_some_and(|file| Some(file) != own) && !is_helper(*process))
         })
         .with_context(|| self.ended_early("has no command"))
     }

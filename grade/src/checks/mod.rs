@@ -10,6 +10,7 @@ mod step04;
 mod step05;
 mod step06;
 mod step07;
+mod step08;
 
 /// Each group after those on which its checks build.
 pub(crate) static ALL: &[&[Check]] = &[
@@ -103,4 +104,17 @@ pub(crate) static ALL: &[&[Check]] = &[
     step07::exec_fence::CHECKS,
     step07::exec_life::CHECKS,
     step07::underway::CHECKS,
+    step08::reach::CHECKS,
+    step08::published::CHECKS,
+    step08::addresses::CHECKS,
+    step08::crowd::CHECKS,
+    step08::taken::CHECKS,
+    step08::names::CHECKS,
+    step08::commands::CHECKS,
+    step08::parting::CHECKS,
+    step08::traces::CHECKS,
+    step08::killed::CHECKS,
+    step08::damaged::CHECKS,
+    step08::mended::CHECKS,
+    step08::user::CHECKS,
 ];

@@ -18,6 +18,7 @@ mod signals;
 mod step03;
 mod step04;
 mod step07;
+mod step08;
 
 type Probe = fn(&[OsString]) -> Result<()>;
 
@@ -44,6 +45,8 @@ const PROBES: &[(&str, Probe)] = &[
     ("open-write", step04::open_write),
     ("terminal", step04::terminal),
     ("watch", step07::watch),
+    ("serve", step08::serve),
+    ("ask", step08::ask),
 ];
 
 pub(crate) fn main(arguments: &[OsString]) -> Result<ExitCode> {

@@ -13,13 +13,13 @@ use super::super::common::expect_own_error;
 use crate::kernel::Mount;
 use crate::{Launch, Output, Process, Subject, Verdict, expect, expect_eq, until};
 
-pub(super) use super::up::{Up, contained, holds, ours, parent, stat, until_all_gone};
+pub(crate) use super::up::{Up, contained, everybody, holds, ours, parent, stat, until_all_gone};
 
 /// How long the kernel may take for what happens at once.
-pub(super) const SOON: Duration = Duration::from_secs(5);
+pub(crate) const SOON: Duration = Duration::from_secs(5);
 
 /// A data folder of one check's own: its containers and their names meet no others.
-pub(super) struct Bed<'a> {
+pub(crate) struct Bed<'a> {
     pub subject: &'a Subject,
     pub data: PathBuf,
 }
@@ -54,7 +54,9 @@ impl<'a> Bed<'a> {
     /// `run -d OPTIONS IMAGE ARGV`, and what the kernel has of it.
     pub fn up(&self, options: &[&str], argv: &[&str]) -> Result<Up> {
         let output = self.launch(&[&["-d"], options].concat(), argv).output()?.success()?;
-        Up::of(output.out().trim_end())
+        let id = output.out();
+        let asked = options.windows(2).find(|pair| pair[0] == "--hostname");
+        Up::called(id.trim_end(), asked.map_or(id.trim_end(), |pair| pair[1]))
     }
 
     /// The same with a shell script, once that has written the line `ready` to its stdout.
@@ -151,8 +153,8 @@ impl<'a> Bed<'a> {
 
     /// Ends the check unless nothing is left of any container: no process, no mount, no group, no file.
     pub fn expect_nothing(&self, groups: &BTreeSet<PathBuf>, when: &str) -> Verdict {
-        until(SOON, &format!("no process {when}"), || ours().is_empty().then_some(()))
-            .with_context(|| format!("{:?} are there", ours()))?;
+        until(SOON, &format!("no process {when}"), || everybody().is_empty().then_some(()))
+            .with_context(|| format!("{:?} are there", everybody()))?;
         expect_eq!(self.folders()?, Vec::<String>::new(), "folders of containers {when}");
         self.expect_no_mounts(when)?;
         let gone = |dir: &&PathBuf| !dir.exists();
@@ -169,12 +171,12 @@ impl<'a> Bed<'a> {
 }
 
 /// A folder of the host with files in it, as `-v` takes it.
-pub(super) fn bind(source: &Path, point: &str) -> String {
+pub(crate) fn bind(source: &Path, point: &str) -> String {
     format!("{}:{point}", source.display())
 }
 
 /// A gate before which started programs wait, so that they set off at the same moment.
-pub(super) struct Gate(PathBuf);
+pub(crate) struct Gate(PathBuf);
 
 impl Gate {
     pub fn new(subject: &Subject) -> Result<Gate> {

@@ -1,10 +1,10 @@
 //! Step 07: containers with a life of their own.
 
-mod bed;
 mod seat;
 mod up;
 
 pub(crate) mod again;
+pub(crate) mod bed;
 pub(crate) mod chaos;
 pub(crate) mod crash;
 pub(crate) mod detached;

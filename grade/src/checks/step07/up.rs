@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::bed::SOON;
+use crate::running::is_helper;
 use crate::{Process, Verdict, expect, kernel, until};
 
 /// A detached container as the kernel has it.
-pub(super) struct Up {
+pub(crate) struct Up {
     pub id: String,
     /// Its first process.
     pub command: Process,
@@ -20,11 +21,16 @@ pub(super) struct Up {
 }
 
 impl Up {
-    /// Finds the first process of a container by its hostname: its id, when no other was asked for.
+    /// Finds the first process of a container by its hostname, which is its id.
     pub fn of(id: &str) -> Result<Up> {
+        Up::called(id, id)
+    }
+
+    /// The same for a container that was given a hostname, which no other has now.
+    pub fn called(id: &str, hostname: &str) -> Result<Up> {
         let digits = id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
         expect!(digits, "12 hexadecimal digits as the id", "{id:?}");
-        let command = until(SOON, &format!("a process of container {id}"), || first(id))?;
+        let command = until(SOON, &format!("a process of container {id}"), || first(hostname))?;
         Ok(Up { id: id.to_owned(), command, runtime: runtime_of(command)? })
     }
 
@@ -46,9 +52,9 @@ impl Up {
 }
 
 /// Of a container's processes the one with the lowest number inside; with --init that is the init's child.
-fn first(id: &str) -> Option<Process> {
-    let hostname = format!("HOSTNAME={id}");
-    let own = ours().into_iter().filter(|it| it.environ().is_ok_and(|all| all.contains(&hostname)));
+fn first(hostname: &str) -> Option<Process> {
+    let entry = format!("HOSTNAME={hostname}");
+    let own = ours().into_iter().filter(|it| it.environ().is_ok_and(|all| all.contains(&entry)));
     own.min_by_key(|it| it.pids().ok().and_then(|pids| pids.last().copied()).unwrap_or(i32::MAX))
 }
 
@@ -63,27 +69,32 @@ fn runtime_of(mut process: Process) -> Result<Process> {
     }
 }
 
-/// All processes that this check has started and that are not waited for: a supervisor that leaves its caller becomes
-/// a child of the guard, the check's parent.
-pub(super) fn ours() -> Vec<Process> {
+/// All processes that this check has started and that are not waited for, but those that a runtime starts for its own
+/// sake, pasta(1) for one, which nobody may look into.
+pub(crate) fn ours() -> Vec<Process> {
+    everybody().into_iter().filter(|it| !is_helper(*it)).collect()
+}
+
+/// The same with these: a supervisor that leaves its caller becomes a child of the guard, the check's parent.
+pub(crate) fn everybody() -> Vec<Process> {
     let this = Process::this();
     let all = Process(nix::unistd::getppid().as_raw()).descendants();
     all.into_iter().filter(|it| *it != this && it.alive()).collect()
 }
 
 /// The processes of containers: those that are not in this check's PID namespace.
-pub(super) fn contained() -> Vec<Process> {
+pub(crate) fn contained() -> Vec<Process> {
     let here = Process::this().ns("pid").ok();
     ours().into_iter().filter(|it| it.ns("pid").is_ok_and(|own| Some(own) != here)).collect()
 }
 
-pub(super) fn parent(process: Process) -> Result<Process> {
+pub(crate) fn parent(process: Process) -> Result<Process> {
     let found = kernel::all().into_iter().find(|(it, _)| *it == process);
     Ok(found.with_context(|| format!("process {} has ended", process.0))?.1)
 }
 
 /// A number of `/proc/PID/stat`, counted from 1 as proc_pid_stat(5) does; from the third on.
-pub(super) fn stat(process: Process, field: usize) -> Result<i64> {
+pub(crate) fn stat(process: Process, field: usize) -> Result<i64> {
     let text = process.text("stat")?;
     let rest = text.rsplit_once(") ").map(|(_, rest)| rest.split_whitespace().nth(field - 3));
     let word = rest.flatten().with_context(|| format!("field {field} of {text:?}"))?;
@@ -91,7 +102,7 @@ pub(super) fn stat(process: Process, field: usize) -> Result<i64> {
 }
 
 /// Waits until none of them runs.
-pub(super) fn until_all_gone(processes: &[Process], what: &str) -> Verdict {
+pub(crate) fn until_all_gone(processes: &[Process], what: &str) -> Verdict {
     let left = || processes.iter().filter(|it| it.alive()).count();
     until(SOON, &format!("the end of all {} processes {what}", processes.len()), || {
         (left() == 0).then_some(())
@@ -99,7 +110,7 @@ pub(super) fn until_all_gone(processes: &[Process], what: &str) -> Verdict {
 }
 
 /// Who has a file open, by the file's identity.
-pub(super) fn holds(process: Process, file: &Path) -> Result<bool> {
+pub(crate) fn holds(process: Process, file: &Path) -> Result<bool> {
     let wanted = fs::metadata(file).with_context(|| format!("look at {}", file.display()))?;
     for descriptor in process.descriptors()?.into_keys() {
         let there = fs::metadata(process.path(&format!("fd/{descriptor}")));

@@ -1,0 +1,117 @@
+//! Behaviour 54, `kill -9` between two steps: the record and the rules of a network or an endpoint belong together.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::host::{Host, NEEDS};
+use crate::need::search_path;
+use crate::{Check, Subject, Verdict, expect, expect_eq};
+
+const KILLED: Check = Check {
+    step: 8,
+    behaviours: &[54],
+    points: 2,
+    section: "08-network.html#endpoint",
+    needs: NEEDS,
+    after: &["traces-failed"],
+    timeout: Duration::from_secs(60),
+    ..Check::NEW
+};
+
+pub(crate) const CHECKS: &[Check] = &[
+    Check {
+        id: "killed-leaving",
+        title: "a runtime that is killed before it has removed its rules leaves none for longer than the next command takes",
+        hints: &["Whoever cleans up goes by the records: a record is the last thing to go."],
+        run: leaving,
+        ..KILLED
+    },
+    Check {
+        id: "killed-removing",
+        title: "`network rm` that is killed before it has removed the rules can be repeated",
+        hints: &["While there is something of a network, there is its record."],
+        run: removing,
+        ..KILLED
+    },
+    Check {
+        id: "killed-creating",
+        title: "`network create` that is killed before it has made the rules leaves no network that lacks them",
+        hints: &["The record can say that the network is not complete yet."],
+        section: "08-network.html#which",
+        run: creating,
+        ..KILLED
+    },
+];
+
+/// Runs a command of the runtime, and kills it in the moment in which nft would read these words from it.
+fn kill_at(host: &Host, words: &str, args: &[&str]) -> Verdict {
+    let folder = host.bed.subject.scratch().join("bin");
+    fs::create_dir_all(&folder)?;
+    let path = search_path();
+    let mut places = std::env::split_paths(&path).map(|place| place.join("nft"));
+    let nft = places.find(|nft| nft.is_file()).context("find nft")?;
+    let script = format!(
+        "#!/bin/sh\ntext=$(cat)\ncase $text in *'{words}'*) kill -9 $PPID; exit 1;; esac\n\
+         printf '%s\\n' \"$text\" | {} \"$@\"\n",
+        nft.display()
+    );
+    fs::write(folder.join("nft"), script)?;
+    fs::set_permissions(folder.join("nft"), Permissions::from_mode(0o755))?;
+    let mut search = folder.into_os_string();
+    search.push(":");
+    search.push(&path);
+    let output = host.bed.call(args).env("PATH", search).output()?;
+    expect_eq!(output.code(), -9, "the signal that ended `{}` at {words:?}", args.join(" "));
+    Ok(())
+}
+
+fn rules(host: &Host) -> Result<String> {
+    host.sh("nft list ruleset")
+}
+
+fn leaving(subject: &Subject) -> Verdict {
+    let host = Host::new(subject)?;
+    host.bed.launch(&["--rm"], &["true"]).output()?.success()?;
+    let before = rules(&host)?;
+    let image = subject.probe_image();
+    let image = image.to_string_lossy();
+    kill_at(&host, "delete element", &["run", "--rm", "-p", "8500:80", &image, "true"])?;
+    host.bed.ok(&["ps"])?;
+    expect_eq!(rules(&host)?, before, "rules after a runtime was killed at its end, and `ps`");
+    expect_eq!(host.leases("bridge")?, 0, "leases after a runtime was killed at its end, and `ps`");
+    Ok(())
+}
+
+fn removing(subject: &Subject) -> Verdict {
+    let host = Host::new(subject)?;
+    host.bed.ok(&["network", "create", "first"])?;
+    let before = rules(&host)?;
+    for options in [&["second"][..], &["--internal", "second"]] {
+        host.bed.ok(&[&["network", "create"], options].concat())?;
+        kill_at(&host, "delete element", &["network", "rm", "second"])?;
+        host.bed.ok(&["network", "rm", "second"])?;
+        expect_eq!(rules(&host)?, before, "rules after the second `network rm`");
+    }
+    kill_at(&host, "delete table", &["network", "rm", "first"])?;
+    host.bed.ok(&["network", "rm", "first"])?;
+    expect_eq!(rules(&host)?, "", "rules after the last network");
+    Ok(())
+}
+
+fn creating(subject: &Subject) -> Verdict {
+    let host = Host::new(subject)?;
+    let first = host.bed.ok(&["network", "create", "first"])?;
+    let before = rules(&host)?;
+    for options in [&["second"][..], &["--internal", "second"]] {
+        kill_at(&host, "add element", &[&["network", "create"], options].concat())?;
+        host.bed.ok(&["ps"])?;
+        expect_eq!(host.bed.ok(&["network", "ls", "-q"])?, first, "networks after a killed `network create`");
+        expect_eq!(rules(&host)?, before, "rules after a killed `network create`");
+        let bridges = host.sh("ip -o link show type bridge")?;
+        expect!(bridges.lines().count() == 1, "one bridge", "{bridges}");
+    }
+    host.bed.ok(&["network", "create", "second"]).map(drop)
+}
