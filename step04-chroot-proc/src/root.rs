@@ -72,7 +72,16 @@ impl<D: AsFd> Root<D> {
     pub fn open(&self, path: &str, flags: OFlag, resolve: ResolveFlag) -> nix::Result<OwnedFd> {
         let how =
             OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(resolve | ResolveFlag::RESOLVE_IN_ROOT);
-        openat2(self.0.as_fd(), path, how)
+        // Something was renamed or mounted, anywhere on the machine, while a `..` was followed: the kernel could not tell
+        // whether that had led out of the root, and asks for another attempt.
+        const TRIES: u32 = 1000;
+        for _ in 0..TRIES {
+            match openat2(self.0.as_fd(), path, how) {
+                Err(Errno::EAGAIN) => {}
+                result => return result,
+            }
+        }
+        Err(Errno::EAGAIN)
     }
 }
 

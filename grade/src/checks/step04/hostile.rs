@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use nix::sys::stat::Mode;
@@ -77,6 +79,19 @@ pub(crate) const CHECKS: &[Check] = &[
         section: "04-chroot-proc.html#hostile-images",
         after: &["user-unknown"],
         run: passwd,
+        ..Check::NEW
+    },
+    Check {
+        id: "image-passwd-renames",
+        step: 4,
+        behaviours: &[27],
+        title: "an image whose /etc/passwd is a link with `..` starts while files are renamed elsewhere on the machine",
+        points: 1,
+        hints: &["openat2(2) says EAGAIN when it cannot tell where a `..` has led: ask again."],
+        section: "04-chroot-proc.html#hostile-images",
+        after: &["image-passwd-outside"],
+        timeout: Duration::from_secs(90),
+        run: renames,
         ..Check::NEW
     },
     Check {
@@ -238,6 +253,29 @@ fn passwd(subject: &Subject) -> Verdict {
     symlink(&outside.0, image.join("etc"))?;
     subject.launch_in(&image, &[], &["true"]).output()?.success()?;
     outside.untouched("a run of an image whose /etc leads out")
+}
+
+fn renames(subject: &Subject) -> Verdict {
+    let (image, scratch) = (subject.own_image("image")?, subject.scratch());
+    let places = ["one", "other"].map(|name| scratch.join(name));
+    write_file(&places[0], "", 0o644)?;
+    write_file(&image.join("etc/users"), "root:x:0:0::/root:/bin/sh\n", 0o644)?;
+    symlink("../etc/".repeat(64) + "users", replace(&image, "etc/passwd")?)?;
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let renaming = scope.spawn(|| -> std::io::Result<()> {
+            while !over.load(Ordering::Relaxed) {
+                fs::rename(&places[0], &places[1])?;
+                fs::rename(&places[1], &places[0])?;
+            }
+            Ok(())
+        });
+        let run = |_| subject.launch_in(&image, &["-u", "root"], &["true"]).output()?.success().map(drop);
+        let started: Verdict = (0..20).try_for_each(run);
+        over.store(true, Ordering::Relaxed);
+        renaming.join().expect("the thread does not panic").context("rename files")?;
+        started
+    })
 }
 
 fn bin(subject: &Subject) -> Verdict {
