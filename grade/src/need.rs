@@ -49,6 +49,8 @@ pub enum Need {
     Overlay,
     /// There is a way out of this host.
     DefaultRoute,
+    /// The kernel makes tun and tap devices, and this user may ask for one.
+    Tun,
     /// nft(8) is installed, and the kernel has NAT for nf_tables in network namespaces of their own.
     Nat,
     /// A Docker daemon answers at the socket that `FORK_TO_VETH_DOCKER` names: `unix:///tmp/docker.sock`.
@@ -86,6 +88,10 @@ impl Need {
             Need::Overlay => {
                 (overlay(), "no overlayfs, or the temporary folder cannot hold its writable layer".into())
             }
+            Need::Tun => (
+                fs::File::options().read(true).write(true).open("/dev/net/tun").is_ok(),
+                "no /dev/net/tun".into(),
+            ),
             Need::DefaultRoute => (default_route(), "this host has no default route".into()),
             Need::Nat => (nat(), "no nft, or no NAT for nf_tables in this kernel".into()),
             Need::DockerDaemon => {

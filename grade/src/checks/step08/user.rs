@@ -35,7 +35,7 @@ pub(crate) const CHECKS: &[Check] = &[
         title: "with pasta a port of an ordinary user's container answers, and pasta ends with the container",
         points: 3,
         hints: &["pasta holds the network namespace: it has to be ended."],
-        needs: &[Need::NotRoot, Need::UserNamespaces, Need::Program("pasta"), Need::DefaultRoute],
+        needs: &[Need::NotRoot, Need::UserNamespaces, Need::Program("pasta"), Need::Tun, Need::DefaultRoute],
         run: pasta,
         ..USER
     },
@@ -47,6 +47,7 @@ pub(crate) const CHECKS: &[Check] = &[
             Need::NotRoot,
             Need::UserNamespaces,
             Need::Program("pasta"),
+            Need::Tun,
             Need::Program("ip"),
             Need::Program("nsenter"),
         ],
