@@ -55,24 +55,25 @@ pub fn run(logs: &[PathBuf], nowhere: &[String]) -> Result<()> {
         let text = fs::read_to_string(log).with_context(|| format!("read {}", log.display()))?;
         lines.extend(parse(&text).with_context(|| format!("read {}", log.display()))?);
     }
-    let sum = print_table(&lines);
-    for line in lines.iter().filter(|line| matches!(line.outcome, Outcome::Fail | Outcome::Blocked)) {
-        let word = if line.outcome == Outcome::Fail { "failed" } else { "blocked by" };
-        let reason = line.reason.as_deref().unwrap_or_default().replace('\n', "\n    ");
-        println!("{}, step{:02}: {} {word} {reason}", line.leg, line.step, line.check);
-    }
     let (known, promised) = promised().into_iter().partition(|(_, check)| nowhere.contains(check));
     for sentence in missing(&lines, &known) {
         println!("{sentence}, as may be");
     }
     let mut problems = missing(&lines, &promised);
-    let [_, failed, blocked, _] = sum.0;
     if lines.iter().all(|line| line.step == 0 || line.outcome == Outcome::Skipped) {
         problems.push("not one check ran".to_owned());
     }
     for problem in &problems {
         println!("{problem}");
     }
+    let sum = print_table(&lines);
+    // What failed comes last: it is what one looks for, and a leg that ended early makes a long list above.
+    for line in lines.iter().filter(|line| matches!(line.outcome, Outcome::Fail | Outcome::Blocked)) {
+        let word = if line.outcome == Outcome::Fail { "failed" } else { "blocked by" };
+        let reason = line.reason.as_deref().unwrap_or_default().replace('\n', "\n    ");
+        println!("{}, step{:02}: {} {word} {reason}", line.leg, line.step, line.check);
+    }
+    let [_, failed, blocked, _] = sum.0;
     // The last line, whatever the verdict: an error that main prints would come after it.
     println!("{}", sum.sentence());
     if failed + blocked + problems.len() > 0 {

@@ -260,7 +260,8 @@ fn renames(subject: &Subject) -> Verdict {
     let places = ["one", "other"].map(|name| scratch.join(name));
     write_file(&places[0], "", 0o644)?;
     write_file(&image.join("etc/users"), "root:x:0:0::/root:/bin/sh\n", 0o644)?;
-    symlink("../etc/".repeat(64) + "users", replace(&image, "etc/passwd")?)?;
+    // Longer, and a lookup lasts as long as dozens of renames: then no number of attempts is enough.
+    symlink("../etc/".repeat(8) + "users", replace(&image, "etc/passwd")?)?;
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let renaming = scope.spawn(|| -> std::io::Result<()> {
@@ -271,7 +272,7 @@ fn renames(subject: &Subject) -> Verdict {
             Ok(())
         });
         let run = |_| subject.launch_in(&image, &["-u", "root"], &["true"]).output()?.success().map(drop);
-        let started: Verdict = (0..20).try_for_each(run);
+        let started: Verdict = (0..30).try_for_each(run);
         over.store(true, Ordering::Relaxed);
         renaming.join().expect("the thread does not panic").context("rename files")?;
         started
