@@ -1,4 +1,4 @@
-//! What cargo built: the executables of a package, found in cargo's own messages.
+//! What cargo built: the executables of packages, found in cargo's own messages.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -13,12 +13,15 @@ pub struct Executable {
     pub target: String,
     /// Whether it is a test harness: the same target can be built as both.
     pub test: bool,
+    /// The manifest of its package: every step has a `conformance`.
+    pub manifest: PathBuf,
     pub path: PathBuf,
 }
 
 #[derive(Deserialize)]
 struct Message {
     reason: String,
+    manifest_path: Option<PathBuf>,
     target: Option<Target>,
     profile: Option<Profile>,
     executable: Option<PathBuf>,
@@ -59,10 +62,10 @@ fn executables(messages: &str) -> Result<Vec<Executable>> {
         if message.reason != "compiler-artifact" {
             continue;
         }
-        if let (Some(target), Some(profile), Some(path)) =
-            (message.target, message.profile, message.executable)
+        if let (Some(target), Some(profile), Some(manifest), Some(path)) =
+            (message.target, message.profile, message.manifest_path, message.executable)
         {
-            found.push(Executable { target: target.name, test: profile.test, path });
+            found.push(Executable { target: target.name, test: profile.test, manifest, path });
         }
     }
     Ok(found)
@@ -79,10 +82,14 @@ mod tests {
             "\nnot json\n",
             r#"{"reason":"build-script-executed"}"#,
             "\n",
-            r#"{"reason":"compiler-artifact","target":{"name":"conformance"},"profile":{"test":true},"executable":"/t/c-1"}"#,
+            r#"{"reason":"compiler-artifact","manifest_path":"/s/Cargo.toml","target":{"name":"conformance"},"profile":{"test":true},"executable":"/t/c-1"}"#,
         );
-        let conformance =
-            Executable { target: "conformance".into(), test: true, path: PathBuf::from("/t/c-1") };
+        let conformance = Executable {
+            target: "conformance".into(),
+            test: true,
+            manifest: "/s/Cargo.toml".into(),
+            path: "/t/c-1".into(),
+        };
         assert_eq!(executables(messages).unwrap(), [conformance]);
     }
 }

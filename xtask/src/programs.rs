@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::{cargo, steps};
+use crate::cargo::{self, Executable};
+use crate::steps::{self, Step};
 
 /// One step's programs: the command itself and its checks.
 pub struct Programs {
@@ -25,20 +26,25 @@ pub fn build(wanted: &[String]) -> Result<Vec<Programs>> {
     for name in wanted {
         steps::find(&all, name)?;
     }
+    // The whole workspace, whatever is wanted: alone, a step has other features of its dependencies, and cargo would build
+    // those once more.
+    let built = cargo::build(steps::root(), &["test", "--quiet", "--no-run", "--workspace"])?;
     let chosen = all.iter().filter(|step| wanted.is_empty() || wanted.contains(&step.name));
-    chosen.map(|step| Programs::build(&step.name)).collect()
+    chosen.map(|step| Programs::find(step, &built)).collect()
 }
 
 impl Programs {
-    fn build(step: &str) -> Result<Programs> {
-        let built = cargo::build(steps::root(), &["test", "--quiet", "--no-run", "--package", step])?;
+    fn find(step: &Step, built: &[Executable]) -> Result<Programs> {
+        let manifest = step.path.join("Cargo.toml");
         let find = |target: &str, test: bool| {
-            let found = built.iter().find(|program| program.target == target && program.test == test);
-            found.map(|program| program.path.clone()).with_context(|| format!("{step} builds no {target}"))
+            let wanted =
+                |one: &&Executable| one.manifest == manifest && one.target == target && one.test == test;
+            let found = built.iter().find(wanted).map(|program| program.path.clone());
+            found.with_context(|| format!("{} builds no {target}", step.name))
         };
         Ok(Programs {
-            step: step.to_owned(),
-            bin: find(step, false)?,
+            step: step.name.clone(),
+            bin: find(&step.name, false)?,
             conformance: find("conformance", true)?,
         })
     }

@@ -100,10 +100,9 @@ fn programs(folder: Option<&Path>) -> anyhow::Result<Vec<PathBuf>> {
     let mut packages: Vec<String> = steps::all().into_iter().map(|step| step.name).collect();
     packages.push("grade".into());
     let Some(folder) = folder else {
-        let mut arguments = vec!["build", "--bins"];
-        arguments.extend(packages.iter().flat_map(|package| ["--package", package.as_str()]));
-        let built = cargo::build(steps::root(), &arguments)?;
-        return Ok(built.into_iter().map(|program| program.path).collect());
+        let built = cargo::build(steps::root(), &["build", "--workspace", "--bins"])?;
+        let wanted = built.into_iter().filter(|program| packages.contains(&program.target));
+        return Ok(wanted.map(|program| program.path).collect());
     };
     let found: Vec<PathBuf> =
         packages.iter().map(|package| folder.join(package)).filter(|path| path.is_file()).collect();

@@ -81,7 +81,7 @@ pub struct Bed {
 impl Bed {
     /// Builds `grade` and makes the workspace.
     pub fn prepare(step: &Step) -> Result<Bed> {
-        let grade = cargo::build(steps::root(), &["build", "--quiet", "--package", "grade"])?;
+        let grade = cargo::build(steps::root(), &["build", "--quiet", "--workspace", "--bins"])?;
         let grade = grade
             .into_iter()
             .find(|one| one.target == "grade" && !one.test)
