@@ -93,6 +93,9 @@ impl Namespaces {
             Some(name) if name.is_empty() || name.len() > 64 => {
                 bail!("--hostname: {} bytes long; a hostname has 1 to 64", name.len())
             }
+            Some(name) if name.contains(|c: char| c.is_whitespace() || c == '/') => {
+                bail!("--hostname {name:?}: a hostname has no white space and no '/'")
+            }
             Some(name) => Ok(name.into()),
         }
     }

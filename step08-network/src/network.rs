@@ -6,7 +6,9 @@
 mod attachment;
 mod bridge;
 mod commands;
+mod conntrack;
 mod docker;
+mod documents;
 mod files;
 mod flags;
 mod forwarding;
@@ -16,6 +18,7 @@ mod life;
 mod links;
 mod names;
 mod nat;
+mod netfilter;
 mod netlink;
 mod netns;
 mod nft;

@@ -115,7 +115,7 @@ fn choose(networks: &Locked, flags: &Flags) -> Result<Network> {
         None if geteuid().is_root() => DEFAULT,
         None => users_default(flags)?.name(),
     };
-    if wanted == DEFAULT && networks.all()?.iter().all(|network| network.name != DEFAULT) {
+    if wanted == DEFAULT && networks.names()?.iter().all(|name| name != DEFAULT) {
         return life::make(networks, DEFAULT, None, None, Kind::Bridge, false);
     }
     networks.find(wanted)

@@ -79,8 +79,11 @@ impl Command {
             }
             Command::Ls { quiet, format } => list(&networks, *quiet, format.is_some()),
             Command::Inspect { networks: names } => {
-                let found = names.iter().map(|name| describe(&networks, &networks.find(name)?));
-                let found = found.collect::<Result<Vec<_>>>()?;
+                let document = |name: &String| {
+                    let network = networks.find(name)?;
+                    Ok(describe(&network, &networks.leases(&network.name)?))
+                };
+                let found = names.iter().map(document).collect::<Result<Vec<_>>>()?;
                 output::print_line(&serde_json::to_string_pretty(&found)?)
             }
             Command::Connect { ip, network, container } => {
@@ -104,8 +107,9 @@ fn list(networks: &Networks, quiet: bool, json: bool) -> Result<()> {
             .map(|network| format!("{}\n", network.id))
             .collect()
     } else if json {
-        let line = |network| describe(networks, network).map(|document| format!("{document}\n"));
-        all.iter().map(line).collect::<Result<String>>()?
+        // Of leases that cannot be read, the sweep has told already.
+        let leases = |network: &Network| networks.leases(&network.name).unwrap_or_default();
+        all.iter().map(|network| format!("{}\n", describe(network, &leases(network)))).collect()
     } else {
         let title = ["NETWORK ID", "NAME", "DRIVER", "SCOPE"].map(str::to_owned).to_vec();
         table::aligned(&[vec![title], all.iter().map(row).collect()].concat())

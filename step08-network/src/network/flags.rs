@@ -16,6 +16,8 @@ pub struct Flags {
     #[arg(long, visible_alias = "net", value_name = "NAME")]
     pub network: Option<String>,
     /// Let a port of the host lead to one of the container; ranges FIRST-LAST are ports too
+    ///
+    /// With pasta, UDP from this machine itself is answered at 127.0.0.1, and not at the machine's other addresses.
     #[arg(short, long, value_name = "[[ADDRESS:][HOST]:]CONTAINER[/udp]")]
     pub publish: Vec<Publish>,
     /// Ask for this address of the network

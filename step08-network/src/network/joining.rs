@@ -2,9 +2,10 @@
 
 use super::attachment::{self, names_of};
 use super::flags::Joined;
+use super::links::Links;
 use super::plugging::{self, unplug};
 use super::records::{DEFAULT, Locked, Networks};
-use super::{Endpoint, Kind, Member, Network, names};
+use super::{Endpoint, Kind, Member, Network, names, netns};
 use crate::container::{Container, Record};
 use crate::image::store::Store;
 use anyhow::{Context, Result, bail, ensure};
@@ -95,8 +96,24 @@ pub fn disconnect(store: &Store, network: &str, container: &str) -> Result<()> {
     if let Some(endpoint) = found {
         network.driver.driver().disconnect(&network, endpoint)?;
         unplug(&networks, &network, &|other| other.id == endpoint.id)?;
+        keep_a_way_out(&networks, &container)?;
     }
     forget(&container, &network.name)
+}
+
+/// Sends what is for nobody else to another of the container's networks, if it went to the one that the container has left.
+fn keep_a_way_out(networks: &Locked, container: &Container) -> Result<()> {
+    // One that has just ended has no use for it.
+    let Ok(process) = container.running() else { return Ok(()) };
+    let Some(_pidfd) = process.open()? else { return Ok(()) };
+    for endpoint in networks.endpoints_of(&container.record.id)? {
+        let network = networks.find(&endpoint.network)?;
+        if let Some(addresses) = network.addresses.filter(|_| !network.internal) {
+            let add = || Links::open()?.add_default_route(addresses.gateway);
+            return netns::inside(&netns::of(process.pid)?, add);
+        }
+    }
+    Ok(())
 }
 
 fn forget(container: &Container, network: &str) -> Result<()> {

@@ -3,7 +3,7 @@
 //! The rules stand in a table of their own, `nat.nft`, and never change; what does change are the elements of its sets and
 //! maps. All of these follow from the records, so a table that somebody has flushed is made again from them.
 
-use super::records::{Locked, Networks};
+use super::records::Locked;
 use super::{Endpoint, Network, Port, bridge, docker, nft, nftables};
 use anyhow::Result;
 use sha2::{Digest, Sha256};
@@ -11,8 +11,9 @@ use std::os::unix::ffi::OsStrExt;
 
 const RULES: &str = include_str!("nat.nft");
 
-/// The name of the table. Each data directory has its own: none knows the networks of the others.
-pub fn table(networks: &Networks) -> String {
+/// The name of the table. Each data directory has its own, by whatever path it is reached: none knows the networks of the
+/// others.
+pub fn table(networks: &Locked) -> String {
     let hash = Sha256::digest(networks.place.as_os_str().as_bytes());
     let digits: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     format!("fork_to_veth_{digits}")
@@ -23,7 +24,8 @@ pub fn table(networks: &Networks) -> String {
 /// then.
 pub fn add(networks: &Locked, elements: &[Element]) -> Result<Option<&'static str>> {
     let table = table(networks);
-    if nftables::has_table(&table)? {
+    // A table can be there and have nothing in it any more: `nft flush table`.
+    if !nftables::rules(&table, "postrouting")?.is_empty() {
         change(networks, "add", elements)?;
     } else if !nft::is_installed() {
         return Ok(Some(nft::MISSING));
@@ -66,7 +68,7 @@ pub fn remove_damaged(networks: &Locked, name: &str) -> Result<()> {
 }
 
 /// Whether the table knows this bridge.
-pub fn has_bridge(networks: &Networks, bridge: &str) -> Result<bool> {
+pub fn has_bridge(networks: &Locked, bridge: &str) -> Result<bool> {
     let table = table(networks);
     let question = format!("get element ip {table} bridges {{ \"{bridge}\" }}\n");
     Ok(nftables::has_table(&table)? && nft::load(&question).is_ok())
@@ -94,8 +96,8 @@ fn change(networks: &Locked, verb: &str, elements: &[Element]) -> Result<()> {
     nft::load(&text).or_else(|_| nft::load(&whole(networks, leaving)?))
 }
 
-/// The table with all that the records say, but for what is leaving. A table must be there to be deleted, so it is added
-/// first.
+/// The table with all that the records say, but for what is leaving; a network whose record cannot be read has nothing to
+/// say. A table must be there to be deleted, so it is added first.
 fn whole(networks: &Locked, leaving: &[Element]) -> Result<String> {
     let table = table(networks);
     let mut text =

@@ -2,7 +2,7 @@
 
 use super::ports::Port;
 use super::records::Locked;
-use super::{Endpoint, Kind, Member, Network, Plug, bridge, forwarding, ipam, life, names, nat};
+use super::{Endpoint, Kind, Member, Network, Plug, bridge, conntrack, forwarding, ipam, life, names, nat};
 use crate::{explain, id};
 use anyhow::{Context, Result, bail};
 use std::net::{IpAddr, Ipv4Addr};
@@ -55,7 +55,10 @@ fn publish(networks: &Locked, network: &Network, endpoint: &Endpoint) -> Result<
         _ if endpoint.ports.is_empty() => Ok(()),
         Some(lack) => bail!("-p: {lack}"),
         // Not before the rules are there: they keep the containers from what listens on 127.0.0.1.
-        None => forwarding::allow_loopback(&bridge::name(network)),
+        None => {
+            forwarding::allow_loopback(&bridge::name(network))?;
+            conntrack::forget(endpoint)
+        }
     }
 }
 
@@ -68,6 +71,7 @@ pub fn unplug(networks: &Locked, network: &Network, which: &dyn Fn(&Endpoint) ->
     }
     nat::remove(networks, &gone.iter().flat_map(nat::of_endpoint).collect::<Vec<_>>())?;
     for endpoint in &gone {
+        conntrack::forget(endpoint)?;
         network.driver.driver().clean_up(endpoint)?;
     }
     // The record goes last: if this process is killed, whoever finds it does all of this again.

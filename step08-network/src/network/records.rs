@@ -1,19 +1,21 @@
-//! Networks on disk: `networks/NAME.json` in the data directory, and beside it `NAME.leases`, who is connected now.
+//! Networks on disk: `networks/NAME.json` in the data directory, and beside it `NAME.leases`, who is connected now, and
+//! `NAME.last`, the address that was given last.
 //!
 //! Who only looks needs no lock: files are replaced whole. Who changes anything, on disk or in the kernel, holds the lock
 //! of the folder from its first look to its last change.
 
+use super::documents::{read, remove, write};
 use super::{Endpoint, Kind, Network};
 use crate::image::store::Store;
 use anyhow::{Context, Error, Result, bail, ensure};
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, DirBuilder, File};
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 use std::ops::Deref;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The network of who does not ask for any.
 pub const DEFAULT: &str = "bridge";
@@ -33,7 +35,8 @@ pub struct Locked {
 /// Who is connected to a network.
 #[derive(Default, Serialize, Deserialize)]
 pub struct Leases {
-    /// The address that was given last: the search for the next one begins behind it.
+    /// The address that was given last: the search for the next one begins behind it, when nobody has it any more, too.
+    #[serde(skip)]
     pub last: Option<Ipv4Addr>,
     pub endpoints: Vec<Endpoint>,
 }
@@ -49,7 +52,9 @@ impl Networks {
         let folder = File::open(&self.place).with_context(|| format!("open {}", self.place.display()))?;
         let lock = Flock::lock(folder, FlockArg::LockExclusive).map_err(|(_, error)| error);
         let lock = lock.with_context(|| format!("lock {}", self.place.display()))?;
-        Ok(Locked { networks: self.clone(), _lock: lock })
+        // The firewall's table is named after the place, and there may be more than one path to it.
+        let place = self.place.canonicalize().with_context(|| format!("resolve {}", self.place.display()))?;
+        Ok(Locked { networks: Networks { place }, _lock: lock })
     }
 
     /// The names of all that have a record, in their order.
@@ -97,6 +102,7 @@ impl Networks {
 
     /// A network by its name, its id, or the first digits of an id that no other's has.
     pub fn find(&self, wanted: &str) -> Result<Network> {
+        ensure!(!wanted.is_empty(), "no network has an empty name: 'network ls' lists them");
         let mut found = self.all()?;
         found.extend(built_in());
         if self.names()?.iter().any(|name| name == wanted) {
@@ -105,7 +111,7 @@ impl Networks {
         if let Some(named) = found.iter().position(|network| network.name == wanted) {
             return Ok(found.swap_remove(named));
         }
-        found.retain(|network| !wanted.is_empty() && network.id.starts_with(wanted));
+        found.retain(|network| network.id.starts_with(wanted));
         match (found.pop(), found.is_empty()) {
             (Some(_), false) => {
                 bail!("network {wanted}: more than one id starts like this; give more digits")
@@ -141,7 +147,9 @@ impl Networks {
                 "network {name}: its leases cannot be read; once its containers have ended, remove {path}"
             )
         })?;
-        Ok(parsed.unwrap_or_default())
+        // To have forgotten it does no harm.
+        let last = read(&self.last_path(name))?.and_then(|text| serde_json::from_slice(&text).ok());
+        Ok(Leases { last, ..parsed.unwrap_or_default() })
     }
 
     /// Every endpoint of every network.
@@ -160,6 +168,10 @@ impl Networks {
 
     fn leases_path(&self, name: &str) -> PathBuf {
         self.place.join(format!("{name}.leases"))
+    }
+
+    fn last_path(&self, name: &str) -> PathBuf {
+        self.place.join(format!("{name}.last"))
     }
 }
 
@@ -195,6 +207,7 @@ impl Locked {
 
     pub fn remove(&self, name: &str) -> Result<()> {
         remove(&self.leases_path(name))?;
+        remove(&self.last_path(name))?;
         remove(&self.record_path(name))
     }
 
@@ -209,15 +222,12 @@ impl Locked {
         Ok(())
     }
 
-    /// Whoever holds a lease dies with the machine, and so these need not outlive a power failure. Where there is nothing
-    /// to remember there is no file.
+    /// Whoever holds a lease dies with the machine, and so these need not outlive a power failure. Where nobody is connected
+    /// there is no file.
     pub fn keep(&self, network: &Network, leases: &Leases) -> Result<()> {
         let path = self.leases_path(&network.name);
-        if leases.endpoints.is_empty() && leases.last.is_none() {
-            remove(&path)
-        } else {
-            write(&path, leases, false)
-        }
+        leases.last.map_or(Ok(()), |last| write(&self.last_path(&network.name), &last, false))?;
+        if leases.endpoints.is_empty() { remove(&path) } else { write(&path, leases, false) }
     }
 }
 
@@ -231,31 +241,4 @@ pub fn built_in() -> [Network; 3] {
         internal: false,
         complete: true,
     })
-}
-
-/// Reads a file; none when there is none.
-fn read(path: &Path) -> Result<Option<Vec<u8>>> {
-    match fs::read(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        result => result.map(Some).with_context(|| format!("read {}", path.display())),
-    }
-}
-
-fn remove(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        result => result.with_context(|| format!("remove {}", path.display())),
-    }
-}
-
-/// Replaces a document: who reads it finds the old one or the new one.
-fn write<T: Serialize>(path: &Path, document: &T, to_disk: bool) -> Result<()> {
-    let context = || format!("write {}", path.display());
-    let name = path.file_name().with_context(context)?.to_string_lossy();
-    let draft = path.with_file_name(format!(".{name}"));
-    let written = File::create(&draft).and_then(|mut file| {
-        file.write_all(&serde_json::to_vec_pretty(document)?)?;
-        if to_disk { file.sync_all() } else { Ok(()) }
-    });
-    written.and_then(|()| fs::rename(&draft, path)).with_context(context)
 }

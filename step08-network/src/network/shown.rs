@@ -1,7 +1,7 @@
 //! What commands show of networks, of those who are connected to them, and of published ports.
 
 use super::ports::{ContainerPort, Port};
-use super::records::Networks;
+use super::records::{Leases, Networks};
 use super::{Endpoint, Network};
 use crate::container::Container;
 use crate::image::store::Store;
@@ -11,17 +11,16 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// A network, with Docker's keys.
-pub fn describe(networks: &Networks, network: &Network) -> Result<Value> {
+pub fn describe(network: &Network, leases: &Leases) -> Value {
     let addresses = network.addresses.iter();
     let config: Vec<_> = addresses.map(|it| json!({ "Subnet": it.subnet, "Gateway": it.gateway })).collect();
-    let endpoints = networks.leases(&network.name)?.endpoints;
     let container = |it: &Endpoint| {
         let mut document = describe_endpoint(network, it);
         document["Name"] = json!(it.names.first());
         (it.container.clone(), document)
     };
-    let containers: Map<String, Value> = endpoints.iter().map(container).collect();
-    Ok(json!({
+    let containers: Map<String, Value> = leases.endpoints.iter().map(container).collect();
+    json!({
         "Name": network.name,
         "Id": network.id,
         "Scope": "local",
@@ -29,7 +28,7 @@ pub fn describe(networks: &Networks, network: &Network) -> Result<Value> {
         "IPAM": { "Driver": "default", "Config": config },
         "Internal": network.internal,
         "Containers": containers,
-    }))
+    })
 }
 
 fn describe_endpoint(network: &Network, endpoint: &Endpoint) -> Value {

@@ -44,9 +44,12 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "hostname-impossible",
         step: 2,
         behaviours: &[10],
-        title: "a hostname that the kernel would refuse is one error",
+        title: "a hostname that the kernel would refuse, or that is no single word, is one error",
         points: 1,
-        hints: &["sethostname(2): 64 bytes at most."],
+        hints: &[
+            "sethostname(2): 64 bytes at most.",
+            "hosts(5): white space ends a name in the files that hold it.",
+        ],
         section: "02-namespaces.html#uts",
         run: impossible,
         ..Check::NEW
@@ -126,9 +129,9 @@ fn renamed(subject: &Subject) -> Verdict {
 }
 
 fn impossible(subject: &Subject) -> Verdict {
-    for name in ["x".repeat(65), String::new()] {
-        let output = subject.run(&["--hostname", &name], &["true"])?;
-        expect_own_error(subject, &output, 125, &format!("--hostname of {} bytes", name.len()))?;
+    for name in ["x".repeat(65).as_str(), "", "two words", "two\nlines", "a/b"] {
+        let output = subject.run(&["--hostname", name], &["true"])?;
+        expect_own_error(subject, &output, 125, &format!("--hostname {name:?}"))?;
     }
     Ok(())
 }
