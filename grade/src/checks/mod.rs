@@ -116,5 +116,6 @@ pub(crate) static ALL: &[&[Check]] = &[
     step08::killed::CHECKS,
     step08::damaged::CHECKS,
     step08::mended::CHECKS,
+    step08::changing::CHECKS,
     step08::user::CHECKS,
 ];

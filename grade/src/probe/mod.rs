@@ -47,6 +47,7 @@ const PROBES: &[(&str, Probe)] = &[
     ("watch", step07::watch),
     ("serve", step08::serve),
     ("ask", step08::ask),
+    ("insist", step08::insist),
 ];
 
 pub(crate) fn main(arguments: &[OsString]) -> Result<ExitCode> {

@@ -68,3 +68,19 @@ fn over_udp(place: SocketAddr, patience: Duration) -> Result<String> {
     let length = socket.recv(&mut text)?;
     Ok(String::from_utf8_lossy(&text[..length]).into_owned())
 }
+
+/// Sends to an address and a port from one port of its own, ten times a second and for ever, and prints every answer.
+pub(super) fn insist(arguments: &[OsString]) -> Result<()> {
+    let [host, port] = words(arguments)?;
+    let socket = UdpSocket::bind((IpAddr::from([0, 0, 0, 0]), 0))?;
+    socket.set_read_timeout(Some(Duration::from_millis(100)))?;
+    loop {
+        // Where nobody listens, the next call says so; it is tried again.
+        let _ = socket.send_to(b"who?", (host, port.parse::<u16>()?));
+        let mut text = [0; 64];
+        if let Ok((length, _)) = socket.recv_from(&mut text) {
+            println!("{}", String::from_utf8_lossy(&text[..length]));
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+}

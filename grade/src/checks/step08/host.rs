@@ -109,6 +109,18 @@ impl<'a> Host<'a> {
         Ok(child)
     }
 
+    /// Somebody in the world who sends by UDP from one port all the time; the answers go to a file.
+    pub fn insist(&self, address: &str, port: &str, answers: &Path) -> Result<Process> {
+        let mut command = Command::new("nsenter");
+        command.args(["-t", &self.world.id().to_string(), "-n"]).arg(own_executable()?);
+        command.args([PROBE, "insist", address, port]).stdout(fs::File::create(answers)?);
+        let client = Process(command.spawn()?.id().cast_signed());
+        until(SOON, "a client that sends", || {
+            client.text("net/udp").ok().filter(|sockets| sockets.lines().count() > 1)
+        })?;
+        Ok(client)
+    }
+
     fn ask(&self, who: Asker, protocol: &str, address: &str, port: &str, patience: u32) -> Result<String> {
         let pid = match who {
             Asker::Host => Process::this(),

@@ -3,6 +3,7 @@
 mod host;
 
 pub(crate) mod addresses;
+pub(crate) mod changing;
 pub(crate) mod commands;
 pub(crate) mod crowd;
 pub(crate) mod damaged;
