@@ -78,15 +78,57 @@ impl Check {
 pub enum Outcome {
     /// The promise is kept.
     Pass,
-    /// It is not; the message says what was expected and what the kernel showed.
-    Fail { message: String },
+    /// It is not; the message says what was expected and what the kernel showed, the mismatch says it in parts.
+    Fail {
+        message: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mismatch: Option<Mismatch>,
+    },
     /// A check that this one builds on failed, so its own result would say nothing.
     Blocked { by: String },
     /// This host cannot show whether the promise is kept.
     Skipped { reason: String },
 }
 
+/// What a failed check expected and what it saw.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mismatch {
+    /// What was looked at, where the check says it.
+    pub what: Option<String>,
+    pub expected: String,
+    /// What the kernel showed.
+    pub shown: String,
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(what) = &self.what {
+            write!(f, "{what}: ")?;
+        }
+        write!(f, "expected {}, the kernel showed {}", self.expected, self.shown)
+    }
+}
+
+impl std::error::Error for Mismatch {}
+
+/// The error that ends a check with what was expected and what the kernel showed instead.
+pub fn mismatch(expected: impl Into<String>, shown: impl Into<String>) -> anyhow::Error {
+    Mismatch { what: None, expected: expected.into(), shown: shown.into() }.into()
+}
+
 impl Outcome {
+    /// A failure that has nothing but its message.
+    #[must_use]
+    pub fn fail(message: impl Into<String>) -> Outcome {
+        Outcome::Fail { message: message.into(), mismatch: None }
+    }
+
+    /// What was expected and what the kernel showed, for a failure that says so.
+    #[must_use]
+    pub fn mismatch(&self) -> Option<&Mismatch> {
+        if let Outcome::Fail { mismatch, .. } = self { mismatch.as_ref() } else { None }
+    }
+
     /// `pass`, `fail`, `blocked` or `skipped`, as in the log.
     #[must_use]
     pub fn word(&self) -> &'static str {
@@ -103,7 +145,7 @@ impl Outcome {
     pub fn reason(&self) -> Option<&str> {
         match self {
             Outcome::Pass => None,
-            Outcome::Fail { message } => Some(message),
+            Outcome::Fail { message, .. } => Some(message),
             Outcome::Blocked { by } => Some(by),
             Outcome::Skipped { reason } => Some(reason),
         }
@@ -116,7 +158,10 @@ impl From<Verdict> for Outcome {
             Ok(()) => Outcome::Pass,
             Err(error) => match error.downcast_ref::<Skip>() {
                 Some(Skip(reason)) => Outcome::Skipped { reason: reason.clone() },
-                None => Outcome::Fail { message: format!("{error:#}") },
+                None => Outcome::Fail {
+                    message: format!("{error:#}"),
+                    mismatch: error.downcast_ref::<Mismatch>().cloned(),
+                },
             },
         }
     }
@@ -152,7 +197,12 @@ macro_rules! expect_eq {
         match (&$got, &$want) {
             (got, want) => {
                 if !(*got == *want) {
-                    anyhow::bail!("{}: expected {:?}, the kernel showed {:?}", format_args!($($what)+), want, got);
+                    return Err($crate::check::Mismatch {
+                        what: Some(format!($($what)+)),
+                        expected: format!("{want:?}"),
+                        shown: format!("{got:?}"),
+                    }
+                    .into());
                 }
             }
         }
@@ -170,7 +220,7 @@ macro_rules! expect {
         // Bound first: a comparison of floats must not be negated in one breath, says clippy.
         let holds: bool = $condition;
         if !holds {
-            anyhow::bail!("expected {}, the kernel showed {}", format_args!($want), format_args!($got $(, $arg)*));
+            return Err($crate::check::mismatch(format!($want), format!($got $(, $arg)*)));
         }
     }};
 }

@@ -65,7 +65,7 @@ fn trial(harness: &Arc<Harness>, check: &'static Check) -> Trial {
     Trial::ignorable_test(check.test_name(), move || match harness.outcome(check).0 {
         Outcome::Pass => Ok(Completion::Completed),
         Outcome::Skipped { reason } => Ok(Completion::ignored_with(format!("skipped: {reason}"))),
-        Outcome::Fail { message } => Err(Failed::from(format!("{}\n{message}", check.title))),
+        Outcome::Fail { message, .. } => Err(Failed::from(format!("{}\n{message}", check.title))),
         Outcome::Blocked { by } => {
             Err(Failed::from(format!("{}\nblocked: `{by}` has to pass first", check.title)))
         }

@@ -1,24 +1,35 @@
 //! What a check needs of the host, and how to tell whether it is there.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
-use nix::sched::CloneFlags;
-use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{AccessFlags, ForkResult, access, fork, geteuid};
+use nix::unistd::{AccessFlags, access, geteuid};
 
 use crate::kernel::{self, Process};
 
+mod mend;
+mod trial;
+
+pub use mend::settings;
+
 /// Something that not every host, kernel or user has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Need {
     /// The checks run as root.
     Root,
     /// The checks run as an ordinary user.
     NotRoot,
+    /// The kernel is of this version or newer.
+    Kernel(u32, u32),
     /// This user may make a user namespace and is root in it.
     UserNamespaces,
+    /// This user may make every other kind of namespace that containers take, an ordinary user with a user namespace.
+    Namespaces,
+    /// The kernel can make a bridge in a network namespace.
+    Bridge,
     /// A limit of this controller (`memory`, `cpu`, `pids`, …) can be set by this user, on v1 or v2.
     CgroupController(&'static str),
     /// This controller is in a mounted v1 hierarchy that this user may write.
@@ -58,14 +69,32 @@ pub enum Need {
 }
 
 impl Need {
-    /// `None` when the host has it, else the reason to print beside "skipped".
+    /// `None` when the host has it, else the reason to print beside "skipped". The host is asked once.
     #[must_use]
     pub fn missing(self) -> Option<String> {
+        static KNOWN: Mutex<BTreeMap<Need, Option<String>>> = Mutex::new(BTreeMap::new());
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        known.entry(self).or_insert_with(|| self.look()).clone()
+    }
+
+    fn look(self) -> Option<String> {
         let root = geteuid().is_root();
         let (there, reason) = match self {
             Need::Root => (root, "needs root".into()),
             Need::NotRoot => (!root, "is about ordinary users, and this is root".into()),
-            Need::UserNamespaces => (user_namespaces(), "this user may not make user namespaces".into()),
+            Need::Kernel(major, minor) => {
+                let running = kernel_version();
+                let found = running.map_or("unknown".into(), |(major, minor)| format!("{major}.{minor}"));
+                (
+                    running.is_none_or(|running| running >= (major, minor)),
+                    format!("Linux {found} is older than {major}.{minor}"),
+                )
+            }
+            Need::UserNamespaces => {
+                (trial::user_namespaces(), "this user may not make user namespaces".into())
+            }
+            Need::Namespaces => (trial::namespaces(), "this user may not make namespaces".into()),
+            Need::Bridge => (trial::bridge(), "no bridge can be made in a network namespace".into()),
             Need::CgroupController(name) => {
                 (v1(name) || v2(Some(name)), format!("no cgroup in which this user may limit {name}"))
             }
@@ -118,24 +147,6 @@ fn can(path: &Path, how: AccessFlags) -> bool {
     path.exists() && access(path, how).is_ok()
 }
 
-/// Tries it in a child, which is the only way to know: sysctls, limits and LSMs all have a say.
-fn user_namespaces() -> bool {
-    // SAFETY: the child makes only system calls (unshare, open, write through nix and std on a path
-    // prepared before the fork) and leaves with _exit; it takes no lock another thread could hold but
-    // the allocator's, which glibc makes safe across fork.
-    match unsafe { fork() } {
-        Ok(ForkResult::Parent { child }) => matches!(waitpid(child, None), Ok(WaitStatus::Exited(_, 0))),
-        Ok(ForkResult::Child) => {
-            let made = nix::sched::unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWUTS).is_ok();
-            // AppArmor can grant the namespace and withhold every power in it.
-            let powerful = made && nix::unistd::sethostname("check").is_ok();
-            // SAFETY: _exit ends the child without running what the parent registered at exit.
-            unsafe { libc::_exit(i32::from(!powerful)) }
-        }
-        Err(_) => false,
-    }
-}
-
 fn v1(controller: &str) -> bool {
     let mounted = kernel::hierarchy(Some(controller)).is_some();
     mounted && Process::this().cgroup_dir(controller).is_ok_and(|own| writable(&own, controller, true))
@@ -182,6 +193,13 @@ pub fn sub_id_range(file: &str) -> Option<(u32, u32)> {
     })
 }
 
+/// The first two numbers of the kernel's release. As numbers: 4.18 is newer than 4.8.
+fn kernel_version() -> Option<(u32, u32)> {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
 fn filesystem(name: &str) -> bool {
     let text = fs::read_to_string("/proc/filesystems").unwrap_or_default();
     text.lines().any(|line| line.split_whitespace().next_back() == Some(name))
@@ -206,6 +224,12 @@ fn nat() -> bool {
     let mut command = Command::new("unshare");
     let output = command.args(["-n", "nft", RULES]).env("PATH", search_path()).output();
     output.is_ok_and(|output| output.status.success())
+}
+
+/// The path of that daemon's socket.
+pub(crate) fn docker_path() -> Option<PathBuf> {
+    let socket = std::env::var("FORK_TO_VETH_DOCKER").ok()?;
+    Some(PathBuf::from(socket.strip_prefix("unix://")?)).filter(|path| path.exists())
 }
 
 /// Where a Docker daemon answers that was started for the checks. One that serves somebody else is left alone.

@@ -1,22 +1,23 @@
 //! A started runtime: its pid, its output, its end.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, ExitStatus};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::check::mismatch;
 use crate::kernel::{Process, patient, until};
 
-/// Of each stream this much is kept; the rest is read and thrown away, so that a flood neither fills
-/// the memory nor stops the program.
-const CAPTURED: usize = 1024 * 1024;
+mod stream;
+
+use stream::Stream;
+pub(crate) use stream::panic_told;
 
 /// Programs that a runtime may start for itself; none of them is the container's command. pasta(1) becomes `passt.avx2` on
 /// some CPUs.
@@ -67,11 +68,8 @@ impl Output {
     /// When the exit status is not 0.
     pub fn success(self) -> Result<Output> {
         if self.code() != 0 {
-            bail!(
-                "expected exit status 0, the kernel showed {}; stderr: {}",
-                self.code(),
-                self.err().trim_end()
-            );
+            let shown = format!("{}; stderr: {}", self.code(), self.err().trim_end());
+            return Err(mismatch("exit status 0", shown));
         }
         Ok(self)
     }
@@ -91,7 +89,7 @@ pub struct Running {
 impl Running {
     pub(crate) fn new(mut child: Child, line: String) -> Running {
         let stdout = Stream::of(child.stdout.take());
-        let stderr = Stream::of(child.stderr.take());
+        let stderr = Stream::of_errors(child.stderr.take());
         let stdin = child.stdin.take();
         Running { child, line, stdin, stdout, stderr, read: 0 }
     }
@@ -228,71 +226,5 @@ impl Running {
 
     fn ended_early(&self, how: &str) -> String {
         format!("`{}` {how}; stdout {:?}, stderr {:?}", self.line, self.stdout_now(), self.stderr_now())
-    }
-}
-
-#[derive(Default)]
-struct Captured {
-    bytes: Vec<u8>,
-    ended: bool,
-}
-
-/// What a thread reads from a pipe while the check goes on.
-#[derive(Clone)]
-struct Stream(Arc<(Mutex<Captured>, Condvar)>);
-
-impl Stream {
-    fn of(pipe: Option<impl Read + Send + 'static>) -> Stream {
-        let stream = Stream(Arc::default());
-        let Some(mut pipe) = pipe else {
-            stream.put(&[], true);
-            return stream;
-        };
-        let writer = stream.clone();
-        std::thread::spawn(move || {
-            let mut buffer = [0; 8192];
-            // An error of the pipe ends the output as its end does.
-            while let Ok(count) = pipe.read(&mut buffer)
-                && count > 0
-            {
-                writer.put(&buffer[..count], false);
-            }
-            writer.put(&[], true);
-        });
-        stream
-    }
-
-    fn put(&self, bytes: &[u8], ended: bool) {
-        let (captured, changed) = &*self.0;
-        let mut captured = captured.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = CAPTURED - captured.bytes.len();
-        captured.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        captured.ended |= ended;
-        changed.notify_all();
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).bytes.clone()
-    }
-
-    /// Waits until `look` finds something in what has come, the stream ends, or `limit` passes.
-    fn wait<T>(&self, limit: Duration, look: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
-        let (captured, changed) = &*self.0;
-        let deadline = Instant::now() + patient(limit);
-        let mut captured = captured.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            let found = look(&captured.bytes);
-            let left = deadline.saturating_duration_since(Instant::now());
-            if found.is_some() || captured.ended || left.is_zero() {
-                return found;
-            }
-            captured = changed.wait_timeout(captured, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
-
-    fn rest(&self, limit: Duration) -> Vec<u8> {
-        let ended = self.wait::<()>(limit, |_| None);
-        debug_assert!(ended.is_none());
-        self.bytes()
     }
 }

@@ -37,6 +37,11 @@ impl Subject {
         Subject { bin: bin.to_path_buf(), step, root: root.to_path_buf(), scratch }
     }
 
+    /// The harness's folder, which holds all that its checks write.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// A folder for this check alone; it is deleted afterwards.
     #[must_use]
     pub fn scratch(&self) -> &Path {

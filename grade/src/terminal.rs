@@ -13,6 +13,9 @@ use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 
 use crate::kernel::until;
 
+/// Of what is shown this much is kept, so that a flood does not fill the memory.
+const SHOWN: usize = 8 * 1024 * 1024;
+
 /// The side of the terminal at which the user sits.
 pub struct Terminal {
     keyboard: File,
@@ -58,7 +61,8 @@ impl Terminal {
                     Ok(0) => break,
                     Ok(count) => {
                         let mut shown = writer.lock().unwrap_or_else(PoisonError::into_inner);
-                        shown.extend_from_slice(&buffer[..count]);
+                        let room = SHOWN.saturating_sub(shown.len());
+                        shown.extend_from_slice(&buffer[..count.min(room)]);
                     }
                     Err(_) => std::thread::sleep(Duration::from_millis(5)),
                 }

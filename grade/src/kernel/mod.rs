@@ -6,7 +6,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+
+use crate::check::mismatch;
 
 mod tables;
 
@@ -23,7 +25,7 @@ pub fn until<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Option<T>
             return Ok(found);
         }
         if Instant::now() >= deadline {
-            bail!("expected {what} within {limit:?}, the kernel showed nothing of the kind");
+            return Err(mismatch(format!("{what} within {limit:?}"), "nothing of the kind"));
         }
         std::thread::sleep(Duration::from_millis(5));
     }

@@ -96,7 +96,7 @@ fn not_outside(subject: &Subject) -> Verdict {
 }
 
 /// So many that the copy takes a while.
-const FILES: usize = 2000;
+const FILES: usize = 1000;
 
 /// An image whose `/data` has [`FILES`] files: in ten folders, or all side by side.
 fn large(subject: &Subject, name: &str, flat: bool) -> Result<PathBuf> {

@@ -1,0 +1,245 @@
+//! What a student hands in: a crate, or a binary.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
+
+use crate::check::Outcome;
+use crate::report::Entry;
+use crate::warden::{self, Limits, Said, Work};
+
+mod cargo;
+
+pub(crate) use cargo::build_inside;
+pub use cargo::{Build, Built};
+use cargo::{cargo, home};
+
+/// A submission in either shape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A program that is there already.
+    Binary(PathBuf),
+    Crate(Crate),
+}
+
+impl Source {
+    /// The step that it is an answer to, where it says so itself: a crate by its metadata or name, a binary by its name.
+    #[must_use]
+    pub fn step(&self) -> Option<u8> {
+        match self {
+            Source::Binary(path) => step_in(&path.file_name()?.to_string_lossy()),
+            Source::Crate(one) => one.step,
+        }
+    }
+
+    /// The folder of the crate, or the binary.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Source::Binary(path) => path,
+            Source::Crate(one) => &one.dir,
+        }
+    }
+}
+
+/// A crate to be built.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Crate {
+    /// Its folder.
+    pub dir: PathBuf,
+    /// The step that it is an answer to: from its metadata, else from its name.
+    pub step: Option<u8>,
+    /// The target that is checked.
+    target: Option<String>,
+    /// The workspace's folder, for its lock file, and where it is built.
+    workspace: Option<(PathBuf, PathBuf)>,
+}
+
+#[derive(Deserialize)]
+struct Manifests {
+    packages: Vec<Package>,
+    workspace_root: PathBuf,
+    target_directory: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    manifest_path: PathBuf,
+    metadata: Option<serde_json::Value>,
+    default_run: Option<String>,
+    targets: Vec<Target>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+}
+
+impl Crate {
+    /// What cargo knows of the crate in `dir`. One whose manifest is broken has a folder and nothing else, and will fail
+    /// to build.
+    ///
+    /// # Errors
+    /// When there is no crate, or cargo cannot be started.
+    pub fn in_folder(dir: &Path) -> Result<Crate> {
+        let dir = fs::canonicalize(dir).with_context(|| format!("find the folder {}", dir.display()))?;
+        let manifest = dir.join("Cargo.toml");
+        ensure!(manifest.is_file(), "{} has no Cargo.toml: hand in a crate, or --bin PATH", dir.display());
+        let output = Command::new(cargo())
+            .args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"])
+            .arg(&manifest)
+            .stderr(Stdio::null())
+            .output()
+            .context("start cargo metadata")?;
+        let Ok(found) = serde_json::from_slice::<Manifests>(&output.stdout) else {
+            return Ok(Crate { dir, step: None, target: None, workspace: None });
+        };
+        let workspace = Some((found.workspace_root, found.target_directory));
+        let package = found.packages.into_iter().find(|package| package.manifest_path == manifest);
+        let step = package.as_ref().and_then(step_of);
+        Ok(Crate { dir, step, target: package.and_then(target_of), workspace })
+    }
+
+    /// The same, built in a folder of its own: a binary must not be overwritten by the next crate of its name.
+    #[must_use]
+    pub fn built_apart(mut self) -> Crate {
+        let own = self.dir.join("target");
+        self.workspace = self.workspace.map(|(root, _)| (root, own));
+        self
+    }
+
+    fn work(&self) -> Result<Build> {
+        let mut arguments: Vec<String> = Vec::new();
+        if let Some(target) = &self.target {
+            arguments.extend(["--bin".into(), target.clone()]);
+        }
+        let mut writable = vec![self.dir.clone()];
+        if let Some((root, target)) = &self.workspace {
+            arguments.extend(["--target-dir".into(), target.to_string_lossy().into_owned()]);
+            fs::create_dir_all(target).with_context(|| format!("make {}", target.display()))?;
+            writable.extend([root.clone(), target.clone()]);
+        }
+        writable.extend(home().filter(|home| home.is_dir()));
+        writable.sort();
+        writable.dedup();
+        Ok(Build { dir: self.dir.clone(), arguments, writable })
+    }
+
+    /// Builds it under a warden. The entry says how that went, and the path leads to the binary when it went well.
+    ///
+    /// # Errors
+    /// When this machine cannot build anything.
+    pub fn build(&self, limits: Limits) -> Result<(Entry, Option<PathBuf>)> {
+        let start = Instant::now();
+        let (mut built, mut lack) = (None, None);
+        let end = warden::run(&Work::Build(self.work()?), limits, &mut |said| {
+            match said {
+                Said::Built(word) => built = Some(word),
+                Said::Lack(reason) => lack = Some(reason),
+                Said::Entry(_) => {}
+            }
+            ControlFlow::Continue(())
+        })?;
+        if let Some(reason) = built.as_ref().and_then(Built::lack).map(String::from).or(lack) {
+            bail!("{reason}");
+        }
+        let (outcome, binary) = match built {
+            None if end.time_is_up => {
+                let limit = Duration::from_secs(limits.seconds);
+                (Outcome::fail(format!("cargo build was not done after {limit:?}")), None)
+            }
+            None => (Outcome::fail("cargo build was killed"), None),
+            Some(built) => self.judge(built),
+        };
+        let millis = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Ok((Entry::build(outcome, millis), binary))
+    }
+
+    fn judge(&self, built: Built) -> (Outcome, Option<PathBuf>) {
+        if let Some(words) = built.failure {
+            return (Outcome::fail(words), None);
+        }
+        match self.choose(&built.executables) {
+            Some(binary) => (Outcome::Pass, Some(binary)),
+            None => {
+                (Outcome::fail(format!("cargo built no one program to check: {:?}", built.executables)), None)
+            }
+        }
+    }
+
+    fn choose(&self, executables: &[(String, PathBuf)]) -> Option<PathBuf> {
+        let named = executables.iter().find(|(name, _)| Some(name) == self.target.as_ref());
+        let only = if executables.len() == 1 { executables.first() } else { None };
+        named.or(only).map(|(_, path)| path.clone())
+    }
+}
+
+/// `step = "step03"` under `[package.metadata.grade]`, else a name that holds `step03`.
+fn step_of(package: &Package) -> Option<u8> {
+    let stated = package.metadata.as_ref().and_then(|metadata| metadata.pointer("/grade/step")?.as_str());
+    step_in(stated.unwrap_or(&package.name))
+}
+
+fn step_in(name: &str) -> Option<u8> {
+    name.split(['-', '_', '.']).find_map(crate::step_number)
+}
+
+/// The package's only program, else the one that `cargo run` would run, or that has the package's name.
+fn target_of(package: Package) -> Option<String> {
+    let programs = package.targets.into_iter().filter(|target| target.kind.iter().any(|kind| kind == "bin"));
+    let names: Vec<String> = programs.map(|target| target.name).collect();
+    match &names[..] {
+        [only] => Some(only.clone()),
+        _ => package.default_run.or_else(|| names.into_iter().find(|name| *name == package.name)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn package(json: &str) -> Package {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn the_step_is_in_the_metadata_or_in_the_name() {
+        let with = |name: &str, metadata: &str| {
+            let json = format!(
+                r#"{{"name":"{name}","manifest_path":"/m","metadata":{metadata},"default_run":null,"targets":[]}}"#
+            );
+            step_of(&package(&json))
+        };
+        assert_eq!(with("step03", "null"), Some(3));
+        assert_eq!(with("my-step07", "null"), Some(7));
+        assert_eq!(with("mine", r#"{"grade":{"step":"step04"}}"#), Some(4));
+        assert_eq!(with("step03", r#"{"grade":{"step":"step04"}}"#), Some(4));
+        assert_eq!(
+            (with("mine", "null"), with("step09", "null"), with("footstep03", "null")),
+            (None, None, None)
+        );
+    }
+
+    #[test]
+    fn the_program_is_the_only_one_or_the_default() {
+        let with = |run: &str, names: &[&str]| {
+            let target = |name: &&str| format!(r#"{{"name":"{name}","kind":["bin"]}}"#);
+            let targets: Vec<String> = names.iter().map(target).collect();
+            target_of(package(&format!(
+                r#"{{"name":"mine","manifest_path":"/m","metadata":null,"default_run":{run},"targets":[{}]}}"#,
+                targets.join(",")
+            )))
+        };
+        assert_eq!(with("null", &["other"]).as_deref(), Some("other"));
+        assert_eq!(with("null", &["other", "mine"]).as_deref(), Some("mine"));
+        assert_eq!(with(r#""other""#, &["other", "mine"]).as_deref(), Some("other"));
+        assert_eq!(with("null", &["one", "two"]), None);
+    }
+}
