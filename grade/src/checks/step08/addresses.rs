@@ -91,7 +91,7 @@ fn full(subject: &Subject) -> Verdict {
 fn back(subject: &Subject) -> Verdict {
     let host = Host::new(subject)?;
     host.bed.ok(&["network", "create", "--subnet", "10.78.0.0/30", "tiny"])?;
-    for end in ["stop", "exit", "rm", "kill -9"] {
+    for end in ["stop", "exit", "rm", "kill -9 and a start", "kill -9"] {
         let up = host.server("web", &["--network", "tiny", "-p", "8080:80"])?;
         expect_eq!(address(&up)?, "10.78.0.2", "the one address, after {end}");
         host.answers(Asker::Host, "tcp", ("127.0.0.1", "8080"), "web 10.78.0.1")?;
@@ -105,6 +105,9 @@ fn back(subject: &Subject) -> Verdict {
             _ => {
                 send(up.runtime, Signal::SIGKILL)?;
                 until_all_gone(&[up.runtime, up.command], "of a container whose runtime was killed")?;
+                if end == "kill -9 and a start" {
+                    host.bed.launch(&["--rm", "--network", "tiny"], &["true"]).output()?.success()?;
+                }
             }
         }
         host.bed.ok(&["rm", "-f", "web"])?;
@@ -146,7 +149,14 @@ fn subnets(subject: &Subject) -> Verdict {
     ] {
         host.bed.refused(&["network", "create", "--subnet", subnet, "n"], named)?;
     }
+    for gateway in ["10.92.0.1", "10.91.0.255"] {
+        let words = ["network", "create", "--subnet", "10.91.0.0/24", "--gateway", gateway, "n"];
+        host.bed.refused(&words, gateway)?;
+    }
     host.bed.ok(&["network", "create", "--subnet", "10.91.0.0/24", "--gateway", "10.91.0.254", "n"])?;
+    host.bed.refused(&["network", "create", "--subnet", "10.91.0.0/16", "m"], "10.91.0.0/24")?;
+    // Without its bridge, as after a reboot, a network has no route.
+    host.sh("ip link del $(ip -o link show type bridge | cut -d: -f2)")?;
     host.bed.refused(&["network", "create", "--subnet", "10.91.0.0/16", "m"], "10.91.0.0/24")?;
     expect_eq!(host.gateway("n")?, "10.91.0.254", "the gateway that was asked for");
     let up = host.server("web", &[])?;

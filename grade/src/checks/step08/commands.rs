@@ -81,12 +81,15 @@ fn connect(subject: &Subject) -> Verdict {
     let db = host.server("db", &["--network", "back"])?;
     let place = |address: &'static str| (address, PORT);
     host.silent(Asker::Container(&app), "tcp", place("10.78.0.2"))?;
+    let own = address(&app)?;
     host.bed.ok(&["network", "connect", "--ip", "10.78.0.9", "back", "app"])?;
     host.answers(Asker::Container(&app), "tcp", place("10.78.0.2"), "db 10.78.0.9")?;
     host.answers(Asker::Container(&db), "tcp", place("10.78.0.9"), "app 10.78.0.2")?;
     let hosts = |up: &Up| std::fs::read_to_string(up.command.path("root/etc/hosts"));
     expect!(hosts(&db)?.contains("10.78.0.9\tapp "), "app in /etc/hosts of db", "{:?}", hosts(&db)?);
-    expect!(hosts(&app)?.contains("10.78.0.2\tdb "), "db in /etc/hosts of app", "{:?}", hosts(&app)?);
+    for line in ["10.78.0.2\tdb ", "10.78.0.9\tapp ", &format!("{own}\tapp ")] {
+        expect!(hosts(&app)?.contains(line), "{line:?} in /etc/hosts of app", "{:?}", hosts(&app)?);
+    }
     let networks = host.bed.inspect("app")?["networks"].clone();
     let keys: Vec<&String> = networks.as_object().into_iter().flat_map(serde_json::Map::keys).collect();
     expect_eq!(keys, ["back", "bridge"], "networks of app in `inspect`");
@@ -102,7 +105,7 @@ fn connect(subject: &Subject) -> Verdict {
 fn connect_refused(subject: &Subject) -> Verdict {
     let host = Host::new(subject)?;
     host.bed.ok(&["network", "create", "back"])?;
-    host.bed.idle(&["--name", "app"])?;
+    let app = host.bed.idle(&["--name", "app"])?;
     host.bed.idle(&["--name", "shared", "--network", "host"])?;
     host.bed.launch(&["-d", "--name", "over"], &["true"]).output()?.success()?;
     host.bed.ok(&["wait", "over"])?;
@@ -119,7 +122,12 @@ fn connect_refused(subject: &Subject) -> Verdict {
     }
     host.bed.refused(&["network", "connect", "--ip", "10.0.0.1", "back", "app"], "10.0.0.1")?;
     host.bed.refused(&["network", "disconnect", "back", "app"], "not connected")?;
-    host.is_again(&before, "after connections that were refused")
+    host.is_again(&before, "after connections that were refused")?;
+    // The kernel has no room for the link.
+    host.inside(&app, "ip link add eth1 type veth peer name other")?;
+    host.bed.refused(&["network", "connect", "back", "app"], "back")?;
+    expect_eq!(host.leases("back")?, 0, "leases of back after a connection that failed");
+    host.bed.ok(&["network", "rm", "back"]).map(drop)
 }
 
 fn listed(subject: &Subject) -> Verdict {
@@ -133,8 +141,9 @@ fn listed(subject: &Subject) -> Verdict {
         expect!(found, "a line with {words:?} in `network ls`", "{table:?}");
     }
     expect_eq!(host.bed.ok(&["network", "ls", "-q"])?, id, "stdout of `network ls -q`");
-    let found: Value = serde_json::from_str(&host.bed.ok(&["network", "inspect", "safe"])?)?;
+    let found: Value = serde_json::from_str(&host.bed.ok(&["network", "inspect", &id[..6]])?)?;
     let network = &found[0];
+    expect_eq!(network["Name"], "safe", "the Name, asked for by the first digits of the id");
     expect_eq!(network["Internal"], true, "Internal");
     expect_eq!(network["Driver"], "bridge", "Driver");
     expect_eq!(network["IPAM"]["Config"][0]["Subnet"], "10.78.0.0/24", "the subnet");

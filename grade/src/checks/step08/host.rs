@@ -2,6 +2,7 @@
 //!
 //! The first is the check's own, which its guard has made; nothing of what happens here is seen on the machine.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command};
@@ -10,7 +11,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 pub(super) use super::super::step07::bed::{Bed, SOON, Up};
+use crate::need::search_path;
 use crate::probe::PROBE;
+use crate::subject::write_file;
 use crate::{Need, Process, Subject, Verdict, expect, expect_eq, own_executable, until};
 
 /// What these checks need of the machine.
@@ -234,8 +237,16 @@ pub(super) fn address(up: &Up) -> Result<String> {
     anyhow::bail!("no address in {trie}")
 }
 
+/// A search path on which this script stands before the program of that name, which the script itself still finds.
+pub(super) fn path_with(subject: &Subject, program: &str, script: &str) -> Result<OsString> {
+    let (folder, path) = (subject.scratch().join("bin"), search_path());
+    fs::create_dir_all(&folder)?;
+    write_file(&folder.join(program), format!("#!/bin/sh\nPATH='{path}'\n{script}\n"), 0o755)?;
+    Ok(std::env::join_paths(std::iter::once(folder).chain(std::env::split_paths(&path)))?)
+}
+
 fn output(command: &mut Command) -> Result<String> {
-    let output = command.env("PATH", crate::need::search_path()).output().context("run a tool")?;
+    let output = command.env("PATH", search_path()).output().context("run a tool")?;
     let error = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{command:?} ended with {}: {}", output.status, error.trim_end());
     Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())

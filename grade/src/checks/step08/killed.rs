@@ -1,13 +1,10 @@
 //! Behaviour 54, `kill -9` between two steps: the record and the rules of a network or an endpoint belong together.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use super::host::{Host, NEEDS};
-use crate::need::search_path;
+use super::host::{Host, NEEDS, path_with};
 use crate::{Check, Subject, Verdict, expect, expect_eq};
 
 const KILLED: Check = Check {
@@ -48,22 +45,12 @@ pub(crate) const CHECKS: &[Check] = &[
 
 /// Runs a command of the runtime, and kills it in the moment in which nft would read these words from it.
 fn kill_at(host: &Host, words: &str, args: &[&str]) -> Verdict {
-    let folder = host.bed.subject.scratch().join("bin");
-    fs::create_dir_all(&folder)?;
-    let path = search_path();
-    let mut places = std::env::split_paths(&path).map(|place| place.join("nft"));
-    let nft = places.find(|nft| nft.is_file()).context("find nft")?;
     let script = format!(
-        "#!/bin/sh\ntext=$(cat)\ncase $text in *'{words}'*) kill -9 $PPID; exit 1;; esac\n\
-         printf '%s\\n' \"$text\" | {} \"$@\"\n",
-        nft.display()
+        "text=$(cat)\ncase $text in *'{words}'*) kill -9 $PPID; exit 1;; esac\n\
+         printf '%s\\n' \"$text\" | nft \"$@\""
     );
-    fs::write(folder.join("nft"), script)?;
-    fs::set_permissions(folder.join("nft"), Permissions::from_mode(0o755))?;
-    let mut search = folder.into_os_string();
-    search.push(":");
-    search.push(&path);
-    let output = host.bed.call(args).env("PATH", search).output()?;
+    let path = path_with(host.bed.subject, "nft", &script)?;
+    let output = host.bed.call(args).env("PATH", path).output()?;
     expect_eq!(output.code(), -9, "the signal that ended `{}` at {words:?}", args.join(" "));
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::host::{Asker, HOST, Host, LINKS, NEEDS, Up, WORLD, address};
+use super::host::{Asker, HOST, Host, LINKS, NEEDS, Up, WORLD, address, path_with};
 use crate::{Check, Subject, Verdict, expect, expect_eq};
 
 const MENDED: Check = Check {
@@ -57,7 +57,7 @@ pub(crate) const CHECKS: &[Check] = &[
     },
     Check {
         id: "mended-no-nft",
-        title: "without nft containers reach each other and the host, with one line that says so; what needs it is refused",
+        title: "without nft, or a kernel that can do it, containers reach each other and the host, with one line that says so; what needs it is refused",
         points: 2,
         hints: &["A bridge needs no firewall; ports, masquerade and --internal do."],
         section: "08-network.html#rules",
@@ -135,6 +135,7 @@ fn no_nft(subject: &Subject) -> Verdict {
         "-p",
     )?;
     host.bed.own_error(&without(&["network", "create", "--internal", "i"])?, 125, "nft", "--internal")?;
+    no_nat(&host)?;
     let serve = subject.probe_argv("serve")?;
     let serve: Vec<&str> = serve.iter().filter_map(|word| word.to_str()).collect();
     let words = [&["run", "-d", "--network", "n", &image][..], &serve, &["web", "80"]].concat();
@@ -146,4 +147,16 @@ fn no_nft(subject: &Subject) -> Verdict {
     let web_address = address(&web)?;
     host.answers(Asker::Host, "tcp", (&web_address, "80"), &format!("web {}", host.gateway("n")?))?;
     host.answers(Asker::Container(&other), "tcp", (&web_address, "80"), &format!("web {}", address(&other)?))
+}
+
+/// nft is there, and the kernel lacks what it asks for.
+fn no_nat(host: &Host) -> Verdict {
+    const LACKING: &str = "cat > /dev/null
+        echo '/dev/stdin:1:1-2: Error: Could not process rule: Operation not supported' >&2
+        exit 1";
+    let lacking = path_with(host.bed.subject, "nft", LACKING)?;
+    let without = |words: &[&str]| host.bed.call(words).env("PATH", &lacking).output();
+    let said = without(&["network", "create", "k"])?.success()?.err();
+    expect!(said.lines().count() == 1 && said.contains("NAT"), "a line about NAT", "{said:?}");
+    host.bed.own_error(&without(&["network", "create", "--internal", "i"])?, 125, "NAT", "--internal")
 }

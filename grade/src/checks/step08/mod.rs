@@ -1,5 +1,6 @@
 //! Step 08: containers with a network.
 
+mod files;
 mod host;
 
 pub(crate) mod addresses;

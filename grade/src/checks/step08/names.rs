@@ -4,7 +4,11 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use nix::sys::signal::Signal;
 
+use super::super::common::send;
+use super::super::step07::bed::until_all_gone;
+use super::files;
 use super::host::{Host, LINKS, SOON, Up, address};
 use crate::{Check, Subject, Verdict, expect, expect_eq, until};
 
@@ -22,7 +26,7 @@ const NAMES: Check = Check {
 pub(crate) const CHECKS: &[Check] = &[
     Check {
         id: "names-siblings",
-        title: "containers of a network find each other by name and id, those that are started later, too, and not when they have ended",
+        title: "containers of a network find each other by name and id, those that are started later, too, and not when they have ended or were killed",
         points: 3,
         hints: &[
             "/etc/hosts of everybody on the network is written again, in place, when one comes or goes.",
@@ -32,9 +36,9 @@ pub(crate) const CHECKS: &[Check] = &[
     },
     Check {
         id: "names-files",
-        title: "hostname, hosts and resolv.conf are right, can be read by every user, and written with --read-only, too",
+        title: "hostname, hosts and resolv.conf are right, can be read by every user, whatever the image and the umask, and written with --read-only, too",
         hints: &["They are files of the container's own, bound over what the image has."],
-        run: files,
+        run: files::files,
         ..NAMES
     },
     Check {
@@ -49,14 +53,14 @@ pub(crate) const CHECKS: &[Check] = &[
         title: "the files with names are no changes: `diff` and `commit` do not know them, with every storage driver",
         points: 3,
         hints: &["Mount points must be somewhere: Docker has a layer for them."],
-        run: no_change,
+        run: files::no_change,
         ..NAMES
     },
     Check {
         id: "names-image-links",
         title: "an image's symlinks lead the files with names to where they belong in the container, though nothing is there",
         hints: &["/etc/resolv.conf often leads to /run/systemd/resolve/stub-resolv.conf."],
-        run: image_links,
+        run: files::image_links,
         ..NAMES
     },
     Check {
@@ -64,18 +68,18 @@ pub(crate) const CHECKS: &[Check] = &[
         title: "who mounts a file or a volume there gets that",
         points: 1,
         hints: &["Leave out the path that a volume covers; mount the others after the volumes."],
-        run: volumes_win,
+        run: files::volumes_win,
         ..NAMES
     },
 ];
 
 /// A file as the container sees it.
-fn file(up: &Up, path: &str) -> Result<String> {
+pub(super) fn file(up: &Up, path: &str) -> Result<String> {
     let path = up.command.path("root").join(path);
     fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))
 }
 
-fn hosts_has(up: &Up, line: &str) -> Verdict {
+pub(super) fn hosts_has(up: &Up, line: &str) -> Verdict {
     let there = || file(up, "etc/hosts").ok()?.lines().any(|own| own == line).then_some(());
     until(SOON, &format!("{line:?} in /etc/hosts"), there)
         .with_context(|| format!("it holds {:?}", file(up, "etc/hosts").unwrap_or_default()))
@@ -89,13 +93,17 @@ fn hosts_lacks(up: &Up, word: &str, when: &str) -> Verdict {
 
 fn siblings(subject: &Subject) -> Verdict {
     let host = Host::new(subject)?;
-    let web = host.server("web", &["--add-host", "registry:192.0.2.7", "--hostname", "www"])?;
+    let gateway = "host.docker.internal";
+    let upwards = format!("{gateway}:host-gateway");
+    let extra = ["--add-host", "registry:192.0.2.7", "--add-host", &upwards];
+    let web = host.server("web", &[&extra[..], &["--hostname", "www"]].concat())?;
     hosts_lacks(&web, "app", "before app has started")?;
     let app = host.server("app", &[])?;
     let (web_address, app_address) = (address(&web)?, address(&app)?);
     hosts_has(&web, &format!("{app_address}\tapp {}", app.id))?;
     hosts_has(&web, &format!("{web_address}\twww web {}", web.id))?;
     hosts_has(&web, "192.0.2.7\tregistry")?;
+    hosts_has(&web, &format!("{}\t{gateway}", host.gateway("bridge")?))?;
     hosts_has(&app, &format!("{web_address}\tweb {}", web.id))?;
     let probe = subject.probe_argv("ask")?;
     let probe: Vec<&str> = probe.iter().filter_map(|word| word.to_str()).collect();
@@ -123,30 +131,11 @@ fn siblings(subject: &Subject) -> Verdict {
     hosts_lacks(&web, "shop", "after its end")?;
     host.bed.ok(&["start", "shop"])?;
     let again = Up::of(&app.id)?;
-    hosts_has(&web, &format!("{}\tshop {}", address(&again)?, app.id))
-}
-
-fn files(subject: &Subject) -> Verdict {
-    let host = Host::new(subject)?;
-    for options in [&[][..], &["--read-only"], &["--network", "none"], &["-u", "1000:1000"]] {
-        let common = ["--hostname", "box", "--add-host", "registry:192.0.2.7"];
-        let up = host.bed.idle(&[&common, options].concat())?;
-        expect_eq!(file(&up, "etc/hostname")?, "box\n", "/etc/hostname with {options:?}");
-        let hosts = file(&up, "etc/hosts")?;
-        let own = hosts.lines().any(|line| line.split_whitespace().nth(1) == Some("box"));
-        expect!(
-            own && hosts.contains("127.0.0.1\tlocalhost") && hosts.contains("192.0.2.7\tregistry\n"),
-            "localhost, box and registry in /etc/hosts",
-            "{hosts:?}"
-        );
-        host.bed.ok(&["exec", &up.id, "cat", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf"])?;
-        if !options.contains(&"-u") {
-            host.bed.ok(&["exec", &up.id, "sh", "-c", "echo '192.0.2.9 mine' >> /etc/hosts"])?;
-            hosts_has(&up, "192.0.2.9 mine")?;
-        }
-        host.bed.ok(&["rm", "-f", &up.id])?;
-    }
-    Ok(())
+    hosts_has(&web, &format!("{}\tshop {}", address(&again)?, app.id))?;
+    send(again.runtime, Signal::SIGKILL)?;
+    until_all_gone(&[again.runtime, again.command], "of a container whose runtime was killed")?;
+    host.bed.ok(&["ps"])?;
+    hosts_lacks(&web, "shop", "after `kill -9` of its runtime and `ps`")
 }
 
 fn resolver(subject: &Subject) -> Verdict {
@@ -170,86 +159,4 @@ fn resolver(subject: &Subject) -> Verdict {
     );
     expect_eq!(resolver(&["--network", "host"])?, text, "resolv.conf with --network host");
     Ok(())
-}
-
-fn no_change(subject: &Subject) -> Verdict {
-    let host = Host::new(subject)?;
-    for driver in ["overlay", "vfs"] {
-        let image = subject.probe_image();
-        let image = image.to_string_lossy();
-        let words = ["--storage-driver", driver, "run", "-d", "--name", driver, &image, "sleep", "1000"];
-        host.bed.ok(&words)?;
-        expect_eq!(
-            host.bed.ok(&["diff", driver])?,
-            "",
-            "`diff` of a container that has written nothing, with {driver}"
-        );
-        host.bed.ok(&["exec", driver, "touch", "/etc/mine"])?;
-        expect_eq!(
-            host.bed.ok(&["diff", driver])?,
-            "C /etc\nA /etc/mine\n",
-            "`diff` after one file, with {driver}"
-        );
-        host.bed.ok(&["rm", "-f", driver])?;
-    }
-    // Of a container that runs in a directory, a commit is everything.
-    host.bed.ok(&["run", "--name", "made", "base", "touch", "/etc/mine"])?;
-    host.bed.ok(&["commit", "made", "check/made"])?;
-    let layers = host.bed.data.join("layers/overlay");
-    let etc =
-        fs::read_dir(&layers)?.map(|layer| Ok(layer?.path().join("etc"))).collect::<Result<Vec<_>>>()?;
-    let committed: Vec<_> = etc.into_iter().filter(|etc| etc.join("mine").exists()).collect();
-    expect!(!committed.is_empty(), "a layer with etc/mine", "none in {}", layers.display());
-    for etc in committed {
-        let names = fs::read_dir(etc)?.map(|entry| Ok(entry?.file_name())).collect::<Result<Vec<_>>>()?;
-        expect_eq!(names, ["mine"], "what a commit has of /etc");
-    }
-    Ok(())
-}
-
-fn image_links(subject: &Subject) -> Verdict {
-    let host = Host::new(subject)?;
-    let outside = subject.scratch().join("outside");
-    for (path, target) in [
-        ("etc/resolv.conf", "../run/systemd/resolve/stub-resolv.conf"),
-        ("etc/hosts", "/var/lib/names/hosts"),
-        ("etc", outside.to_str().unwrap_or_default()),
-    ] {
-        let image = subject.own_image("image")?;
-        let link = image.join(path);
-        if link.is_dir() {
-            fs::remove_dir_all(&link)?;
-        }
-        std::os::unix::fs::symlink(target, &link)?;
-        let launch = subject.launch_in(&image, &["-d", "--dns", "192.0.2.1"], &["sleep", "1000"]);
-        let output = launch.env("FORK_TO_VETH_ROOT", &host.bed.data).output()?.success()?;
-        let id = output.out();
-        let cat = |path: &str| host.bed.ok(&["exec", id.trim_end(), "cat", path]);
-        expect_eq!(
-            cat("/etc/resolv.conf")?,
-            "nameserver 192.0.2.1\n",
-            "/etc/resolv.conf with /{path} -> {target}"
-        );
-        expect!(
-            cat("/etc/hosts")?.contains(id.trim_end()),
-            "the container in /etc/hosts",
-            "{:?}",
-            cat("/etc/hosts")?
-        );
-        expect!(!outside.exists(), "nothing on the host", "{}", outside.display());
-        host.bed.ok(&["rm", "-f", id.trim_end()])?;
-        fs::remove_dir_all(&image)?;
-    }
-    Ok(())
-}
-
-fn volumes_win(subject: &Subject) -> Verdict {
-    let host = Host::new(subject)?;
-    let own = subject.scratch().join("own");
-    fs::write(&own, "192.0.2.1 only\n")?;
-    let up = host.bed.idle(&["-v", &format!("{}:/etc/hosts:ro", own.display())])?;
-    host.bed.idle(&["--name", "later"])?;
-    expect_eq!(file(&up, "etc/hosts")?, "192.0.2.1 only\n", "/etc/hosts that the caller has mounted");
-    let up = host.bed.idle(&["-v", "all:/etc"])?;
-    hosts_has(&up, &format!("{}\t{}", address(&up)?, up.id))
 }

@@ -1,5 +1,6 @@
 //! Behaviour 50, the way in: published ports, from everywhere.
 
+use std::net::TcpListener;
 use std::time::Duration;
 
 use super::host::{Asker, HOST, Host, NEEDS, PORT, Up, WORLD, address};
@@ -30,7 +31,7 @@ pub(crate) const CHECKS: &[Check] = &[
     },
     Check {
         id: "publish-one-address",
-        title: "a port that is published on one address answers there and nowhere else",
+        title: "a port that is published on one address answers there and nowhere else; 0.0.0.0 is all of them",
         points: 2,
         hints: &["The map's key has the address in it."],
         after: &["publish-everywhere"],
@@ -76,7 +77,6 @@ pub(crate) const CHECKS: &[Check] = &[
             Need::Program("curl"),
             Need::Program("python3"),
         ],
-        after: &["publish-everywhere"],
         run: web_server,
         ..PUBLISHED
     },
@@ -130,13 +130,14 @@ fn everywhere(subject: &Subject) -> Verdict {
 fn one_address(subject: &Subject) -> Verdict {
     let host = Host::new(subject)?;
     let outside = format!("{HOST}:9090:80");
-    host.server("web", &["-p", "127.0.0.1:8080:80", "-p", &outside])?;
+    host.server("web", &["-p", "127.0.0.1:8080:80", "-p", &outside, "-p", "0.0.0.0:7070:80"])?;
     let gateway = host.gateway("bridge")?;
     host.answers(Asker::Host, "tcp", ("127.0.0.1", "8080"), &format!("web {gateway}"))?;
     host.silent(Asker::Host, "tcp", (HOST, "8080"))?;
     host.silent(Asker::World, "tcp", (HOST, "8080"))?;
     host.answers(Asker::World, "tcp", (HOST, "9090"), &format!("web {WORLD}"))?;
-    host.silent(Asker::Host, "tcp", ("127.0.0.1", "9090"))
+    host.silent(Asker::Host, "tcp", ("127.0.0.1", "9090"))?;
+    host.answers(Asker::World, "tcp", (HOST, "7070"), &format!("web {WORLD}"))
 }
 
 fn guarded(subject: &Subject) -> Verdict {
@@ -204,6 +205,8 @@ fn web_server(subject: &Subject) -> Verdict {
 
 fn ranges(subject: &Subject) -> Verdict {
     let host = Host::new(subject)?;
+    // The range's first port is somebody's.
+    let _taken = TcpListener::bind("127.0.0.1:9000")?;
     let up = host.bed.idle(&[
         "--name",
         "box",
@@ -226,7 +229,7 @@ fn ranges(subject: &Subject) -> Verdict {
         "81/tcp -> 0.0.0.0:8001",
         "82/tcp -> 0.0.0.0:8002",
         "53/udp -> 0.0.0.0:53",
-        "90/tcp -> 127.0.0.1:9000",
+        "90/tcp -> 127.0.0.1:9001",
     ];
     expect_eq!(lines, wanted, "lines of `port`");
     expect_eq!(host.bed.ok(&["port", "box", "53/udp"])?, "0.0.0.0:53\n", "stdout of `port box 53/udp`");

@@ -122,6 +122,10 @@ fn internal(subject: &Subject) -> Verdict {
     }
     host.silent(Asker::World, "tcp", (&two_address, PORT))?;
     host.silent(Asker::Container(&web), "tcp", (&two_address, PORT))?;
+    // What has an IPv6 address is reached past all rules for IPv4.
+    let addresses =
+        "for link in $(ip -o link show type bridge | cut -d: -f2); do ip -6 -o addr show $link; done";
+    expect_eq!(host.sh(addresses)?, "", "IPv6 addresses of bridges");
     let refused = host.bed.launch(&["--network", "safe", "-p", "80"], &["true"]).output()?;
     host.bed.own_error(&refused, 125, "internal", "a port published on an internal network")
 }

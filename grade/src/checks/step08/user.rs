@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::super::step07::bed::everybody;
-use super::host::{Bed, SOON};
+use super::host::{Bed, SOON, path_with};
 use crate::need::search_path;
 use crate::probe::PROBE;
 use crate::{Check, Need, Process, Subject, Verdict, expect_eq, own_executable, until};
@@ -41,7 +41,7 @@ pub(crate) const CHECKS: &[Check] = &[
     },
     Check {
         id: "user-outside",
-        title: "with pasta an ordinary user's container reaches the world, under the host's address",
+        title: "with pasta an ordinary user's container reaches the world from its first moment on, under the host's address",
         hints: &["pasta --config-net PID: the container gets an interface, an address and a route."],
         needs: &[
             Need::NotRoot,
@@ -134,8 +134,11 @@ fn outside(subject: &Subject) -> Verdict {
     let argv = subject.probe_argv("ask")?;
     let argv: Vec<&str> = argv.iter().filter_map(|word| word.to_str()).collect();
     let words = [&argv[..], &["tcp", "203.0.113.2", "80", "3000"]].concat();
+    // One that takes its time to make the interface.
+    let slow = path_with(subject, "pasta", "[ $1 = --version ] || sleep 0.3\nexec pasta \"$@\"")?;
     for options in [&["--rm"][..], &["--rm", "--network", "pasta"]] {
-        let output = Bed::new(subject).launch(options, &words).under(&under).output()?.success()?;
+        let launch = Bed::new(subject).launch(options, &words).under(&under).env("PATH", &slow);
+        let output = launch.output()?.success()?;
         expect_eq!(output.out(), "world 203.0.113.1\n", "the world's answer with {options:?}");
     }
     Ok(())
