@@ -10,8 +10,11 @@ pub mod items;
 mod lex;
 mod listing;
 pub mod markdown;
+mod mistakes;
+mod plan;
 mod preprocess;
 mod select;
+mod verbatim;
 
 use std::io::ErrorKind;
 use std::path::Path;

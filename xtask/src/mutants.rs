@@ -16,7 +16,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::steps::{self, Step};
 use bed::{Bed, Leg, Outcome};
-use variant::Variant;
+pub use variant::Variant;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -47,6 +47,11 @@ enum Verdict {
     NotRun,
 }
 
+/// The variants of a step.
+pub fn of(step: &Step) -> Result<Vec<Variant>> {
+    variant::all(&steps::root().join("grade/mutants").join(&step.name))
+}
+
 pub fn run(args: &Args) -> Result<()> {
     let all = steps::all();
     for name in &args.steps {
@@ -61,7 +66,7 @@ pub fn run(args: &Args) -> Result<()> {
             println!("{}: left out", step.name);
             continue;
         }
-        let variants = variant::all(&steps::root().join("grade/mutants").join(&step.name))?;
+        let variants = of(step)?;
         unnamed.extend(checks_without(step, &variants));
         let wanted = variants.iter().filter(|v| args.only.is_empty() || args.only.contains(&v.name));
         prove(step, &wanted.collect::<Vec<_>>(), deadline, &mut counts)?;

@@ -1,4 +1,5 @@
-//! The directives that a page may hold: `{{#diff …}}`, `{{#code …}}`, `{{#exercises …}}`.
+//! The directives that a page may hold: `{{#diff …}}`, `{{#code …}}`, `{{#exercises …}}`, `{{#plan …}}`,
+//! `{{#mistakes …}}`, `{{#file …}}`.
 
 use anyhow::{bail, ensure};
 
@@ -7,6 +8,9 @@ pub enum Directive {
     Diff { step: String, file: String, anchors: Vec<String> },
     Code { step: String, file: String, anchors: Vec<String> },
     Exercises { step: String },
+    Plan { id: String },
+    Mistakes { step: String },
+    File { file: String },
 }
 
 /// Reads a line that holds a directive and nothing else. A line without any is `None`.
@@ -42,7 +46,24 @@ pub fn parse(line: &str) -> anyhow::Result<Option<Directive>> {
             ensure!(!step.is_empty() && file.is_empty(), "it names a step: {{{{#exercises step02}}}}");
             Ok(Some(Directive::Exercises { step }))
         }
-        other => bail!("there is no directive `{other}`; there are diff, code, exercises"),
+        "plan" => {
+            ensure!(!step.is_empty() && file.is_empty(), "it names a plan: {{{{#plan half-day}}}}");
+            Ok(Some(Directive::Plan { id: step }))
+        }
+        "mistakes" => {
+            ensure!(!step.is_empty() && file.is_empty(), "it names a step: {{{{#mistakes step02}}}}");
+            Ok(Some(Directive::Mistakes { step }))
+        }
+        "file" => {
+            ensure!(
+                !step.is_empty() && file.is_empty(),
+                "it names a file: {{{{#file classroom/github/grade.yml}}}}"
+            );
+            Ok(Some(Directive::File { file: step }))
+        }
+        other => {
+            bail!("there is no directive `{other}`; there are diff, code, exercises, plan, mistakes, file")
+        }
     }
 }
 
@@ -65,6 +86,11 @@ mod tests {
             parse("{{#exercises step01}}").unwrap(),
             Some(Directive::Exercises { step: "step01".into() })
         );
+        assert_eq!(parse("{{#plan half-day}}").unwrap(), Some(Directive::Plan { id: "half-day".into() }));
+        assert_eq!(
+            parse("{{#mistakes step02}}").unwrap(),
+            Some(Directive::Mistakes { step: "step02".into() })
+        );
         assert_eq!(parse("plain {{ text").unwrap(), None);
     }
 
@@ -78,6 +104,9 @@ mod tests {
             "{{#code step01 a.rs fn x,}}",
             "{{#exercises}}",
             "{{#exercises step01 more}}",
+            "{{#plan}}",
+            "{{#mistakes step01 more}}",
+            "{{#file}}",
         ];
         for line in wrong {
             assert!(parse(line).is_err(), "{line}");

@@ -1,4 +1,4 @@
-//! Puts code, diffs and exercises in the place of a page's directives, and notes which changed lines were shown.
+//! Puts code, diffs, exercises and plans in the place of a page's directives, and notes which changed lines were shown.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,7 +15,10 @@ use super::exercises::{self, Exercises};
 use super::items::Source;
 use super::listing::{self, Style};
 use super::markdown::{Page, closes, opens};
+use super::mistakes;
+use super::plan::Plans;
 use super::select;
+use super::verbatim;
 
 /// Something wrong, with the page and the line (from 1) that say it.
 #[derive(Debug, PartialEq)]
@@ -38,6 +41,7 @@ pub type Changed = (String, Tag, usize);
 pub struct Workshop {
     pub steps: Vec<Step>,
     pub exercises: Exercises,
+    plans: Plans,
 }
 
 #[derive(Debug, Default)]
@@ -58,7 +62,8 @@ pub fn step_of(page: &str) -> Option<String> {
 
 impl Workshop {
     pub fn open(book: &Path, steps: Vec<Step>) -> anyhow::Result<Workshop> {
-        Ok(Workshop { steps, exercises: Exercises::load(&book.join("exercises"))? })
+        let exercises = Exercises::load(&book.join("exercises"))?;
+        Ok(Workshop { steps, exercises, plans: Plans::load(&book.join("plans.toml"))? })
     }
 
     /// Expands every directive of a page. All that is wrong is noted; the text is only good if nothing is.
@@ -114,6 +119,9 @@ impl Workshop {
                 out.exercises = true;
                 Ok(Some(exercises::markdown(list)))
             }
+            Directive::Plan { id } => self.plans.markdown(&id, &self.exercises, &self.steps).map(Some),
+            Directive::File { file } => verbatim::markdown(steps::root(), &file).map(Some),
+            Directive::Mistakes { step } => mistakes::markdown(steps::find(&self.steps, &step)?.0).map(Some),
         }
     }
 

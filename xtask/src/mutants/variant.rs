@@ -12,6 +12,8 @@ pub struct Variant {
     /// The file's name without its ending.
     pub name: String,
     pub patch: PathBuf,
+    /// What is wrong with it, in a line.
+    pub about: String,
     /// The ids of the checks that it has to lose.
     pub checks: Vec<String>,
     pub leg: Leg,
@@ -36,13 +38,13 @@ pub fn all(folder: &Path) -> Result<Vec<Variant>> {
 
 fn parse(path: &Path, text: &str) -> Result<Variant> {
     let name = path.file_stem().context("a patch without a name")?.to_string_lossy().into_owned();
-    let mut variant = Variant { name, patch: path.to_owned(), checks: Vec::new(), leg: Leg::Root };
-    let mut about = false;
+    let (about, checks) = (String::new(), Vec::new());
+    let mut variant = Variant { name, patch: path.to_owned(), about, checks, leg: Leg::Root };
     for line in text.lines().take_while(|line| !line.starts_with("--- ")) {
         let (key, value) = line.split_once(':').map(|(key, value)| (key, value.trim())).unwrap_or((line, ""));
         match key {
             "check" => variant.checks.extend(value.split(',').map(|id| id.trim().to_owned())),
-            "about" => about = !value.is_empty(),
+            "about" => value.clone_into(&mut variant.about),
             "leg" => variant.leg = Leg::named(value)?,
             // What the host needs, for people; the check itself knows, and skips.
             "needs" | "" => {}
@@ -50,7 +52,7 @@ fn parse(path: &Path, text: &str) -> Result<Variant> {
         }
     }
     ensure!(!variant.checks.is_empty(), "no line `check: ID` before the diff");
-    ensure!(about, "no line `about: …` before the diff");
+    ensure!(!variant.about.is_empty(), "no line `about: …` before the diff");
     if let Some(unknown) = variant.checks.iter().find(|id| grade::find(id).is_none()) {
         bail!("there is no check {unknown}");
     }
@@ -69,6 +71,7 @@ mod tests {
         let variant = parse(Path::new("m/zero.patch"), text).unwrap();
         assert_eq!((variant.name.as_str(), variant.leg), ("zero", Leg::User));
         assert_eq!(variant.checks, ["exit-status-own", "exit-status-signal"]);
+        assert_eq!(variant.about, "always 0");
     }
 
     #[test]

@@ -18,7 +18,7 @@ fn workshop() -> (Scratch, Workshop) {
     scratch.write("step02-b/src/child.rs", &format!("{child}\nfn mount() {{\n    m();\n}}\n{tests}"));
     scratch.write("step02-b/src/rootfs.rs", "//! Files.\n\n/// Enters.\nfn pivot() {}\n");
     let steps = ["step01-a", "step02-b"].map(|name| Step::at(scratch.path().join(name)));
-    let workshop = Workshop { steps: steps.into(), exercises: Exercises::default() };
+    let workshop = Workshop { steps: steps.into(), exercises: Exercises::default(), plans: Plans::default() };
     (scratch, workshop)
 }
 
