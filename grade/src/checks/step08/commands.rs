@@ -141,7 +141,8 @@ fn listed(subject: &Subject) -> Verdict {
         expect!(found, "a line with {words:?} in `network ls`", "{table:?}");
     }
     expect_eq!(host.bed.ok(&["network", "ls", "-q"])?, id, "stdout of `network ls -q`");
-    let found: Value = serde_json::from_str(&host.bed.ok(&["network", "inspect", &id[..6]])?)?;
+    let digits = id.get(..6).unwrap_or_default();
+    let found: Value = serde_json::from_str(&host.bed.ok(&["network", "inspect", digits])?)?;
     let network = &found[0];
     expect_eq!(network["Name"], "safe", "the Name, asked for by the first digits of the id");
     expect_eq!(network["Internal"], true, "Internal");
