@@ -11,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::check::Check;
+use crate::exercise::Assignment;
 use crate::grading;
 use crate::report::{BUILD, Report, Status};
 use crate::submission::{Crate, Source};
@@ -32,8 +33,8 @@ pub struct Graded {
 /// How to grade.
 #[derive(Clone, Debug, Default)]
 pub struct Terms {
-    /// The step of all of them; else each says its own.
-    pub step: Option<u8>,
+    /// What all of them are for; else each says it.
+    pub assignment: Option<Assignment>,
     /// Only checks with these ids.
     pub only: Vec<String>,
     pub limits: Limits,
@@ -86,10 +87,10 @@ fn grade(path: &Path, terms: &Terms) -> Graded {
 
 fn report(path: &Path, terms: &Terms) -> Result<Report> {
     let source = source(path)?;
-    let step =
-        terms.step.or(source.step()).context("neither it nor the command line says which step it is for")?;
-    let checks = grading::checks_of(step, &terms.only)?;
-    let mut report = Report::new(step, path);
+    let assignment = terms.assignment.or(source.assignment());
+    let assignment = assignment.context("neither it nor the command line says which step it is for")?;
+    let checks = grading::checks_of(assignment, &terms.only)?;
+    let mut report = Report::new(assignment.step(), path);
     grading::whole(&mut report, &source, &checks, terms.limits, &mut |_| ControlFlow::Continue(()))?;
     Ok(report)
 }

@@ -5,10 +5,12 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use grade::exercise::Assignment;
 
 mod batch;
 mod catalog;
 mod check;
+mod exercises;
 mod outputs;
 mod start;
 mod watch;
@@ -30,9 +32,9 @@ With --format classroom50 it is 0 also when something failed, as Classroom 50 wa
 
 #[derive(Subcommand)]
 enum Action {
-    /// Make the crate that a student begins a step with: it compiles, and what the step is about is to be written
+    /// Make the crate that a student begins a step or an exercise with: it compiles, and something is to be written
     Start(start::Args),
-    /// Build a crate and hold it to the checks of its step and of those before
+    /// Build a crate and hold it to the checks of its step and of those before, or to those of its exercise
     Check(check::Args),
     /// Grade a folder of submissions, crates or binaries, into one report
     Batch(batch::Args),
@@ -44,16 +46,22 @@ enum Action {
         #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json"])]
         format: String,
     },
-    /// Show a hint of a check, the first or the Nth
+    /// Show a hint of a check or an exercise, the first or the Nth
     ///
     /// Example: grade hint exit-status-own 2
     Hint {
-        check: String,
+        #[arg(value_name = "ID")]
+        id: String,
         #[arg(default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
         n: u16,
     },
-    /// Say all about a check but its hints
-    Explain { check: String },
+    /// Say all about a check, or an exercise, but its hints
+    Explain {
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    /// List the exercises: step, level, minutes, points, id, title
+    Exercises,
     /// List every check: step, points, id, title
     List {
         /// How to write it
@@ -73,8 +81,9 @@ pub(crate) fn main() -> ExitCode {
         }
         Action::Batch(args) => batch::run(&args),
         Action::Doctor { format } => catalog::doctor(&format),
-        Action::Hint { check, n } => catalog::hint(&check, n).map(|()| ExitCode::SUCCESS),
-        Action::Explain { check } => catalog::explain(&check).map(|()| ExitCode::SUCCESS),
+        Action::Hint { id, n } => catalog::hint(&id, n).map(|()| ExitCode::SUCCESS),
+        Action::Explain { id } => catalog::explain(&id).map(|()| ExitCode::SUCCESS),
+        Action::Exercises => exercises::list().map(|()| ExitCode::SUCCESS),
         Action::List { format } => catalog::list(&format).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
@@ -91,9 +100,10 @@ fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// The number of a step, as an argument.
-fn step(text: &str) -> Result<u8, String> {
-    grade::step_number(text).ok_or_else(|| "a step is step01 to step08".into())
+/// A step or an exercise, as an argument.
+fn assignment(text: &str) -> Result<Assignment, String> {
+    let unknown = "the steps are step01 to step08; `grade exercises` lists the exercises that can be checked";
+    Assignment::named(text).ok_or_else(|| unknown.into())
 }
 
 /// Prints, and says so when nobody reads any more.

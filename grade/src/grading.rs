@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::check::{Check, Outcome};
+use crate::exercise::Assignment;
 use crate::guard::Terms;
 use crate::guard::end::end_descendants;
 use crate::harness::{Harness, lacking, log};
@@ -32,14 +33,19 @@ pub struct Checks {
 /// What each ended check tells, as it ends; `Break` ends the grading.
 pub type OnEntry<'a> = &'a mut dyn FnMut(&Entry) -> ControlFlow<()>;
 
-/// The checks that hold for a step; with `only`, those with these ids.
+/// The checks that hold for a step or an exercise; with `only`, those with these ids.
 ///
 /// # Errors
-/// When the step has no check of such an id.
-pub fn checks_of(step: u8, only: &[String]) -> Result<Vec<&'static Check>> {
-    let holding: Vec<_> = crate::all().into_iter().filter(|check| check.applies_to(step)).collect();
+/// When it has no check of such an id.
+pub fn checks_of(assignment: Assignment, only: &[String]) -> Result<Vec<&'static Check>> {
+    let holding = match assignment {
+        Assignment::Step(step) => {
+            crate::all().into_iter().filter(|check| check.applies_to(step)).collect::<Vec<_>>()
+        }
+        Assignment::Exercise(exercise) => exercise.all_checks()?,
+    };
     if let Some(unknown) = only.iter().find(|id| !holding.iter().any(|check| check.id == **id)) {
-        anyhow::bail!("step{step:02} has no check {unknown}: see `grade list`");
+        anyhow::bail!("{assignment} has no check {unknown}: see `grade list`");
     }
     let wanted = |check: &&Check| only.is_empty() || only.iter().any(|id| id == check.id);
     Ok(holding.into_iter().filter(wanted).collect())

@@ -9,6 +9,7 @@
 //! - [`probe`]: programs that run inside the container, for what a shell cannot do;
 //! - [`guard`]: a process around each check that ends whatever the check leaves behind;
 //! - [`warden`] and [`grading`]: a namespace, limits and a clock around all checks of one submission;
+//! - [`exercise`]: what there is to do beyond building the steps;
 //! - [`submission`] and [`report`]: what comes in, a crate or a binary, and what goes out, in every format.
 
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ pub mod check;
 mod checks;
 mod conformance;
 pub mod doctor;
+pub mod exercise;
 pub mod fixture;
 pub mod grading;
 pub mod guard;
@@ -56,10 +58,16 @@ pub fn all() -> Vec<&'static Check> {
     checks::ALL.iter().flat_map(|group| group.iter()).collect()
 }
 
-/// The check with this id.
+/// The checks of the exercises: no step is held to them.
+#[must_use]
+pub fn of_exercises() -> Vec<&'static Check> {
+    checks::OF_EXERCISES.iter().flat_map(|group| group.iter()).collect()
+}
+
+/// The check with this id, of a step or of an exercise.
 #[must_use]
 pub fn find(id: &str) -> Option<&'static Check> {
-    all().into_iter().find(|check| check.id == id)
+    all().into_iter().chain(of_exercises()).find(|check| check.id == id)
 }
 
 /// The number in `step03`, from 1 to 8.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use grade::exercise::Assignment;
 
 mod cut;
 mod manifest;
@@ -25,24 +26,38 @@ pub fn cuts(step: u8) -> Result<Vec<Cut>> {
     plan::read(step)
 }
 
-/// The text of every file of the crate for a step, by its path in the crate.
+/// The text of every file of the crate for a step or an exercise, by its path in the crate. An exercise begins with the
+/// whole step.
 ///
 /// # Errors
 /// When the plan does not fit the step's sources.
-pub fn files(step: u8) -> Result<BTreeMap<PathBuf, String>> {
-    let (source, cuts) = (sources::of(step)?, cuts(step)?);
+pub fn files(assignment: Assignment) -> Result<BTreeMap<PathBuf, String>> {
+    let step = assignment.step();
+    let source = sources::of(step)?;
     let mut files = source.files()?;
-    for cut in &cuts {
-        let text = files.get_mut(&PathBuf::from(&cut.file));
-        let text = text.with_context(|| format!("step{step:02} has no {}", cut.file))?;
-        *text = cut::out(text, cut, source.page).with_context(|| format!("cut in {}", cut.file))?;
-    }
-    files.insert("Cargo.toml".into(), manifest::text(source.manifest, step)?);
+    let readme = match assignment {
+        Assignment::Step(_) => {
+            let cuts = cuts(step)?;
+            cut_out(&mut files, &cuts, source.page).with_context(|| format!("step{step:02}"))?;
+            readme::of_step(step, source.page, &cuts)
+        }
+        Assignment::Exercise(exercise) => readme::of_exercise(exercise, source.page),
+    };
+    files.insert("README.md".into(), readme);
+    files.insert("Cargo.toml".into(), manifest::text(source.manifest, assignment)?);
     files.insert("Cargo.lock".into(), sources::LOCK.into());
-    files.insert("README.md".into(), readme::text(step, source.page, &cuts));
     files.insert("rustfmt.toml".into(), sources::FORMAT.into());
     files.insert(".gitignore".into(), "/target\n".into());
     Ok(files)
+}
+
+fn cut_out(files: &mut BTreeMap<PathBuf, String>, cuts: &[Cut], page: &str) -> Result<()> {
+    for cut in cuts {
+        let text = files.get_mut(&PathBuf::from(&cut.file));
+        let text = text.with_context(|| format!("there is no {}", cut.file))?;
+        *text = cut::out(text, cut, page).with_context(|| format!("cut in {}", cut.file))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -55,7 +70,7 @@ mod tests {
     #[test]
     fn every_cut_fits_its_step() {
         for step in 1..=8 {
-            let (files, cuts) = (files(step).unwrap(), cuts(step).unwrap());
+            let (files, cuts) = (files(Assignment::Step(step)).unwrap(), cuts(step).unwrap());
             let todos =
                 files.iter().filter(|(path, _)| path.extension().is_some_and(|ending| ending == "rs"));
             let todos: usize = todos.map(|(_, text)| text.matches("todo!(").count()).sum();
@@ -81,7 +96,7 @@ mod tests {
     #[test]
     fn a_starter_stands_alone() {
         for step in 1..=8 {
-            let manifest = files(step).unwrap()[Path::new("Cargo.toml")].clone();
+            let manifest = files(Assignment::Step(step)).unwrap()[Path::new("Cargo.toml")].clone();
             let table: toml::Table = manifest.parse().unwrap();
             assert!(!manifest.contains("workspace = true") && !manifest.contains("path ="), "{manifest}");
             assert!(table["workspace"].as_table().unwrap().is_empty(), "{manifest}");

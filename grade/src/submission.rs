@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
 use crate::check::Outcome;
+use crate::exercise::Assignment;
 use crate::report::Entry;
 use crate::warden::{self, Limits, Said, Work};
 
@@ -28,12 +29,12 @@ pub enum Source {
 }
 
 impl Source {
-    /// The step that it is an answer to, where it says so itself: a crate by its metadata or name, a binary by its name.
+    /// What it is an answer to, where it says so itself: a crate by its metadata or name, a binary by its name.
     #[must_use]
-    pub fn step(&self) -> Option<u8> {
+    pub fn assignment(&self) -> Option<Assignment> {
         match self {
             Source::Binary(path) => step_in(&path.file_name()?.to_string_lossy()),
-            Source::Crate(one) => one.step,
+            Source::Crate(one) => one.assignment,
         }
     }
 
@@ -52,8 +53,8 @@ impl Source {
 pub struct Crate {
     /// Its folder.
     pub dir: PathBuf,
-    /// The step that it is an answer to: from its metadata, else from its name.
-    pub step: Option<u8>,
+    /// What it is an answer to: from its metadata, else from its name.
+    pub assignment: Option<Assignment>,
     /// The target that is checked.
     target: Option<String>,
     /// The workspace's folder, for its lock file, and where it is built.
@@ -99,12 +100,12 @@ impl Crate {
             .output()
             .context("start cargo metadata")?;
         let Ok(found) = serde_json::from_slice::<Manifests>(&output.stdout) else {
-            return Ok(Crate { dir, step: None, target: None, workspace: None });
+            return Ok(Crate { dir, assignment: None, target: None, workspace: None });
         };
         let workspace = Some((found.workspace_root, found.target_directory));
         let package = found.packages.into_iter().find(|package| package.manifest_path == manifest);
-        let step = package.as_ref().and_then(step_of);
-        Ok(Crate { dir, step, target: package.and_then(target_of), workspace })
+        let assignment = package.as_ref().and_then(assignment_of);
+        Ok(Crate { dir, assignment, target: package.and_then(target_of), workspace })
     }
 
     /// The same, built in a folder of its own: a binary must not be overwritten by the next crate of its name.
@@ -181,14 +182,17 @@ impl Crate {
     }
 }
 
-/// `step = "step03"` under `[package.metadata.grade]`, else a name that holds `step03`.
-fn step_of(package: &Package) -> Option<u8> {
-    let stated = package.metadata.as_ref().and_then(|metadata| metadata.pointer("/grade/step")?.as_str());
-    step_in(stated.unwrap_or(&package.name))
+/// `exercise = "whose-path"` or `step = "step03"` under `[package.metadata.grade]`, else a name that holds `step03`.
+fn assignment_of(package: &Package) -> Option<Assignment> {
+    let stated = |key: &str| package.metadata.as_ref()?.pointer(key)?.as_str();
+    match (stated("/grade/exercise"), stated("/grade/step")) {
+        (Some(exercise), _) => Assignment::named(exercise),
+        (None, step) => step_in(step.unwrap_or(&package.name)),
+    }
 }
 
-fn step_in(name: &str) -> Option<u8> {
-    name.split(['-', '_', '.']).find_map(crate::step_number)
+fn step_in(name: &str) -> Option<Assignment> {
+    name.split(['-', '_', '.']).find_map(crate::step_number).map(Assignment::Step)
 }
 
 /// The package's only program, else the one that `cargo run` would run, or that has the package's name.
@@ -215,12 +219,14 @@ mod tests {
             let json = format!(
                 r#"{{"name":"{name}","manifest_path":"/m","metadata":{metadata},"default_run":null,"targets":[]}}"#
             );
-            step_of(&package(&json))
+            assignment_of(&package(&json))
         };
-        assert_eq!(with("step03", "null"), Some(3));
-        assert_eq!(with("my-step07", "null"), Some(7));
-        assert_eq!(with("mine", r#"{"grade":{"step":"step04"}}"#), Some(4));
-        assert_eq!(with("step03", r#"{"grade":{"step":"step04"}}"#), Some(4));
+        let step = |number| Some(Assignment::Step(number));
+        assert_eq!(with("step03", "null"), step(3));
+        assert_eq!(with("my-step07", "null"), step(7));
+        assert_eq!(with("mine", r#"{"grade":{"step":"step04"}}"#), step(4));
+        assert_eq!(with("step03", r#"{"grade":{"step":"step04"}}"#), step(4));
+        assert_eq!(with("step03", r#"{"grade":{"exercise":"no-such","step":"step03"}}"#), None);
         assert_eq!(
             (with("mine", "null"), with("step09", "null"), with("footstep03", "null")),
             (None, None, None)

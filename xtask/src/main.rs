@@ -4,6 +4,7 @@ mod bench;
 mod book;
 mod cargo;
 mod drift;
+mod exercises;
 mod legs;
 mod manual;
 mod mutants;
@@ -36,6 +37,8 @@ enum Command {
     Book(book::Args),
     /// Run the console blocks of the book and compare what they print
     Transcripts(transcripts::Args),
+    /// Prove of each exercise that the step lacks it, its solution has it, and each wrong one loses what it names
+    Exercises(exercises::Args),
     /// Prove that each planted wrong variant of a step loses the check that it names
     Mutants(mutants::Args),
     /// Run the checks on a second kernel, user-mode Linux with cgroup v2 alone
@@ -69,6 +72,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Ripple(args) => ripple::run(&args),
         Command::Book(args) => book::run(&args),
         Command::Transcripts(args) => transcripts::run(&args),
+        Command::Exercises(args) => exercises::run(&args),
         Command::Mutants(args) => mutants::run(&args),
         Command::Uml(args) => uml::run(&args),
         Command::Legs(args) => legs::run(&args),

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use crate::steps::{self, Step};
-use bed::{Bed, Leg, Outcome};
-pub use variant::Variant;
+pub use bed::{Bed, Leg, Outcome};
+pub use variant::{Variant, all as variants_in};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -104,7 +104,7 @@ fn prove(
             bed.applies(variant)
         });
     }
-    let original = bed.build(None)?;
+    let original = bed.build("original", &[])?;
     for leg in [Leg::Root, Leg::User] {
         let named = variants.iter().filter(|variant| variant.leg == leg).flat_map(|variant| &variant.checks);
         let named: BTreeSet<&str> = named.map(String::as_str).collect();
@@ -147,7 +147,8 @@ fn judge(bed: &Bed, variant: &Variant) -> Verdict {
         return Verdict::NotProvable(obstacle);
     }
     let checks: BTreeSet<&str> = variant.checks.iter().map(String::as_str).collect();
-    let outcomes = bed.build(Some(variant)).and_then(|bin| bed.check(&bin, variant.leg, &checks));
+    let outcomes =
+        bed.build(&variant.name, &[&variant.patch]).and_then(|bin| bed.check(&bin, variant.leg, &checks));
     match outcomes {
         Err(error) => Verdict::Survived(format!("{error:#}")),
         Ok(outcomes) => {

@@ -6,7 +6,7 @@ fn graded(name: &str, fail: &[&str], block: &[&str]) -> Graded {
     let mut report = Report::new(1, Path::new(name));
     report.millis = 1234;
     report.peak_memory = Some(5 << 20);
-    for check in grading::checks_of(1, &[]).unwrap() {
+    for check in grading::checks_of(Assignment::Step(1), &[]).unwrap() {
         let outcome = match check.id {
             id if fail.contains(&id) => Outcome::fail("<script>alert(\"x\")</script>\n\u{1b}[31m"),
             id if block.contains(&id) => Outcome::Blocked { by: fail[0].into() },
@@ -18,7 +18,8 @@ fn graded(name: &str, fail: &[&str], block: &[&str]) -> Graded {
 }
 
 fn sample() -> Vec<Graded> {
-    let ids: Vec<_> = grading::checks_of(1, &[]).unwrap().iter().map(|check| check.id).collect();
+    let ids: Vec<_> =
+        grading::checks_of(Assignment::Step(1), &[]).unwrap().iter().map(|check| check.id).collect();
     vec![
         graded("<Bo> & \"Co\", =1", &[ids[2]], &[ids[3]]),
         graded("good", &[], &[]),

@@ -3,6 +3,7 @@
 use crate::check::Check;
 
 mod common;
+mod exercises;
 mod step01;
 mod step02;
 mod step03;
@@ -118,4 +119,16 @@ pub(crate) static ALL: &[&[Check]] = &[
     step08::mended::CHECKS,
     step08::changing::CHECKS,
     step08::user::CHECKS,
+];
+
+/// Those of the exercises.
+pub(crate) static OF_EXERCISES: &[&[Check]] = &[
+    exercises::step01::CHECKS,
+    exercises::step02::CHECKS,
+    exercises::step03::CHECKS,
+    exercises::step04::CHECKS,
+    exercises::step05::CHECKS,
+    exercises::step06::CHECKS,
+    exercises::step07::CHECKS,
+    exercises::step08::CHECKS,
 ];

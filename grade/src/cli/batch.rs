@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use grade::batch::{self, Terms};
+use grade::exercise::Assignment;
 use grade::report::Status;
 use grade::warden::{Limits, at_once};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -18,9 +19,9 @@ use super::print;
 pub(super) struct Args {
     /// The folder; each file or folder in it is a submission
     dir: PathBuf,
-    /// The step of all of them; without it, each one's metadata or name says which
-    #[arg(long, value_parser = super::step)]
-    step: Option<u8>,
+    /// The step or the exercise of all of them; without it, each one's metadata or name says which
+    #[arg(long, value_parser = super::assignment)]
+    step: Option<Assignment>,
     /// Grade so many at once
     #[arg(long, value_name = "N", default_value_t = a_fourth())]
     jobs: usize,
@@ -47,9 +48,9 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let paths = batch::submissions(&args.dir)?;
     let jobs = (at_once() / args.jobs.max(1)).max(1);
     let limits = Limits { seconds: args.time_limit, jobs, ..Limits::default() };
-    let terms = Terms { step: args.step, only: args.filter.clone(), limits, jobs: args.jobs };
-    if let Some(step) = terms.step {
-        grade::grading::checks_of(step, &terms.only)?;
+    let terms = Terms { assignment: args.step, only: args.filter.clone(), limits, jobs: args.jobs };
+    if let Some(assignment) = terms.assignment {
+        grade::grading::checks_of(assignment, &terms.only)?;
     }
     // It draws nothing where stderr is no terminal.
     let bar = ProgressBar::new(paths.len() as u64);

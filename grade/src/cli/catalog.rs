@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use grade::Check;
 use serde::Serialize;
 
-use super::print;
+use super::{exercises, print};
 
 #[derive(Serialize)]
 struct Listed {
@@ -62,19 +62,28 @@ fn find(id: &str) -> Result<&'static Check> {
 }
 
 pub(super) fn hint(id: &str, n: u16) -> Result<()> {
-    let check = find(id)?;
-    let count = check.hints.len();
-    let hint = check.hints.get(usize::from(n) - 1);
+    match grade::exercise::find(id) {
+        Some(exercise) => nth_hint(id, n, &exercise.hints, &exercises::section(exercise)),
+        None => find(id).and_then(|check| nth_hint(id, n, check.hints, check.section)),
+    }
+}
+
+fn nth_hint(id: &str, n: u16, hints: &[impl AsRef<str>], section: &str) -> Result<()> {
+    let count = hints.len();
+    let hint = hints.get(usize::from(n) - 1).map(AsRef::as_ref);
     let hint = hint.with_context(|| format!("{id} has {count} hints, and this asks for number {n}"))?;
     let next = if usize::from(n) < count {
         format!("next: grade hint {id} {}\n", n + 1)
     } else {
-        format!("That was the last. The book: {}\n", check.section)
+        format!("That was the last. The book: {section}\n")
     };
     print(&format!("{id}, hint {n} of {count}\n\n{hint}\n\n{next}"))
 }
 
 pub(super) fn explain(id: &str) -> Result<()> {
+    if let Some(exercise) = grade::exercise::find(id) {
+        return print(&exercises::described(exercise)?);
+    }
     let check = find(id)?;
     let mut out = format!("{id}  (step{:02}, {} points)\n\n{}\n\n", check.step, check.points, check.title);
     writeln!(out, "book       {}", check.section)?;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
+use grade::exercise::Assignment;
 use grade::report::{Entry, Format, Report, Status, text};
 use grade::submission::{Crate, Source};
 use grade::warden::Limits;
@@ -20,8 +21,9 @@ use super::{print, watch};
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
-    /// The step: step01, step02, …; without it, the crate's metadata or name says which
-    step: Option<PathBuf>,
+    /// The step, step01, step02, …, or the exercise; without it, the crate's metadata or name says which
+    #[arg(value_name = "STEP")]
+    assignment: Option<PathBuf>,
     /// The crate's folder; the current one without it
     dir: Option<PathBuf>,
     /// A binary to check, instead of a crate
@@ -63,7 +65,7 @@ pub(super) struct Task {
 
 impl Task {
     fn of(args: &Args) -> Result<Task> {
-        let (step, dir) = step_and_dir(args)?;
+        let (assignment, dir) = assignment_and_dir(args)?;
         let source = match &args.bin {
             Some(bin) => {
                 ensure!(dir.is_none(), "a folder or --bin, not both");
@@ -72,15 +74,15 @@ impl Task {
             }
             None => Source::Crate(Crate::in_folder(dir.as_deref().unwrap_or(Path::new(".")))?),
         };
-        let Some(step) = step.or(source.step()) else {
+        let Some(assignment) = assignment.or(source.assignment()) else {
             bail!(
                 "which step is {} for? Name it (grade check step03 …), or write `step = \"step03\"` \
                  under [package.metadata.grade] in Cargo.toml",
                 source.path().display()
             );
         };
-        let checks = grading::checks_of(step, &args.filter)?;
-        ensure!(!checks.is_empty(), "there are no checks for step{step:02}");
+        let checks = grading::checks_of(assignment, &args.filter)?;
+        ensure!(!checks.is_empty(), "there are no checks for {assignment}");
         let limits = Limits {
             seconds: args.time_limit,
             memory: args.memory_limit << 20,
@@ -88,18 +90,20 @@ impl Task {
             jobs: args.jobs,
             ..Limits::default()
         };
-        Ok(Task { step, checks, source, limits })
+        Ok(Task { step: assignment.step(), checks, source, limits })
     }
 }
 
-/// The two words in front: a step, a folder, both or none.
-fn step_and_dir(args: &Args) -> Result<(Option<u8>, Option<PathBuf>)> {
-    let Some(first) = &args.step else { return Ok((None, None)) };
-    let step = first.to_str().and_then(grade::step_number);
-    match (step, &args.dir) {
-        (Some(step), dir) => Ok((Some(step), dir.clone())),
+/// The two words in front: a step or an exercise, a folder, both or none.
+fn assignment_and_dir(args: &Args) -> Result<(Option<Assignment>, Option<PathBuf>)> {
+    let Some(first) = &args.assignment else { return Ok((None, None)) };
+    match (first.to_str().and_then(Assignment::named), &args.dir) {
+        (Some(assignment), dir) => Ok((Some(assignment), dir.clone())),
         (None, None) if first.is_dir() => Ok((None, Some(first.clone()))),
-        _ => bail!("{} is neither a step, which are step01 to step08, nor a folder", first.display()),
+        _ => bail!(
+            "{} is neither a step, which are step01 to step08, nor an exercise of `grade exercises`, nor a folder",
+            first.display()
+        ),
     }
 }
 

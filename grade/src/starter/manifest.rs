@@ -1,13 +1,19 @@
 //! A Cargo.toml that needs no workspace.
 
 use anyhow::{Context, Result};
+use grade::exercise::Assignment;
 use toml::{Table, Value};
 
 use super::sources::WORKSPACE;
 
+/// For a crate with functions that say `todo!`.
+const UNWRITTEN: &str = "\n# What is not written yet is not used yet. Take this out when the last todo!() has gone.\n\
+     [lints.rust]\nunused = { level = \"allow\", priority = -1 }\nunreachable_code = \"allow\"\n";
+
 /// The manifest of a step as one that stands alone: what it takes from the workspace is written out, and the project's
 /// tests are left out.
-pub(super) fn text(manifest: &str, step: u8) -> Result<String> {
+pub(super) fn text(manifest: &str, assignment: Assignment) -> Result<String> {
+    let step = assignment.step();
     let step_s: Table = manifest.parse().context("read the step's Cargo.toml")?;
     let workspace: Table = WORKSPACE.parse().context("read the workspace's Cargo.toml")?;
     let shared = |path: &[&str]| {
@@ -16,9 +22,13 @@ pub(super) fn text(manifest: &str, step: u8) -> Result<String> {
     };
     let edition = shared(&["workspace", "package", "edition"]).context("it has no edition")?;
     let rust = shared(&["workspace", "package", "rust-version"]).context("it has no rust-version")?;
+    let stated = match assignment {
+        Assignment::Step(step) => format!("step = \"step{step:02}\""),
+        Assignment::Exercise(exercise) => format!("exercise = \"{}\"", exercise.id),
+    };
     let mut text = format!(
         "[package]\nname = \"step{step:02}\"\nversion = \"0.1.0\"\nedition = {edition}\nrust-version = {rust}\n\
-         publish = false\n\n[package.metadata.grade]\nstep = \"step{step:02}\"\n\n\
+         publish = false\n\n[package.metadata.grade]\n{stated}\n\n\
          # It stands alone, whatever folder it is put into.\n[workspace]\n\n[dependencies]\n"
     );
     let dependencies =
@@ -28,8 +38,9 @@ pub(super) fn text(manifest: &str, step: u8) -> Result<String> {
             shared(&["workspace", "dependencies", name]).with_context(|| format!("{name} has no version"))?;
         text += &format!("{name} = {}\n", merged(known, own));
     }
-    text += "\n# What is not written yet is not used yet. Take this out when the last todo!() has gone.\n\
-             [lints.rust]\nunused = { level = \"allow\", priority = -1 }\nunreachable_code = \"allow\"\n";
+    if matches!(assignment, Assignment::Step(_)) {
+        text += UNWRITTEN;
+    }
     for (name, profile) in
         shared(&["profile", "dev", "package"]).and_then(Value::as_table).into_iter().flatten()
     {

@@ -2,10 +2,27 @@
 
 use std::fmt::Write;
 
+use grade::exercise::Exercise;
+
 use super::cut::wrapped;
 use super::plan::Cut;
 
-pub(super) fn text(step: u8, page: &str, cuts: &[Cut]) -> String {
+const COMMANDS: &str = "
+In this folder:
+
+```sh
+grade check            # what holds, and what does not; red is expected at first
+grade check --watch    # again on each save, from the first check that failed
+grade hint CHECK 2     # the second hint of a check
+grade doctor           # what this machine lacks, if anything
+cargo test             # the step's own unit tests, where it has some
+```
+
+The checks look at the kernel's own records, and not at how the code is written: there is more than one way.
+Many need root. As an ordinary user, those are skipped, and cost no points.
+";
+
+pub(super) fn of_step(step: u8, page: &str, cuts: &[Cut]) -> String {
     let mut text = format!(
         "# step{step:02}\n\n\
          A container runtime that compiles, and lacks what its step is about: {} functions say `todo!`.\n\
@@ -20,15 +37,16 @@ pub(super) fn text(step: u8, page: &str, cuts: &[Cut]) -> String {
             let _ = writeln!(text, "{}{line}", if place == 0 { "" } else { "   " });
         }
     }
-    text += "\nIn this folder:\n\n\
-             ```sh\n\
-             grade check            # what holds, and what does not; red is expected at first\n\
-             grade check --watch    # again on each save, from the first check that failed\n\
-             grade hint CHECK 2     # the second hint of a check\n\
-             grade doctor           # what this machine lacks, if anything\n\
-             cargo test             # the step's own unit tests, where it has some\n\
-             ```\n\n\
-             The checks look at the kernel's own records, and not at how the code is written: there is more than one way.\n\
-             Many need root. As an ordinary user, those are skipped, and cost no points.\n";
-    text
+    text + COMMANDS
+}
+
+pub(super) fn of_exercise(exercise: &Exercise, page: &str) -> String {
+    let Exercise { id, title, step, minutes, text, .. } = exercise;
+    format!(
+        "# {title}\n\n\
+         An exercise for step{step:02}, of about {minutes} minutes; `grade hint {id}` shows its first hint.\n\
+         This crate is the step as it is. The book: `{page}.html#ex-{id}`; links below lead into that page.\n\n\
+         {}\n{COMMANDS}",
+        text.trim()
+    )
 }

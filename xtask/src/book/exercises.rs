@@ -6,37 +6,14 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use serde::Deserialize;
+pub use grade::exercise::Exercise;
+use grade::exercise::parse;
 
 use super::listing::escape;
 use super::markdown::Page;
 
 /// How many exercises a step has.
 const EACH: std::ops::RangeInclusive<usize> = 3..=5;
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    exercise: Vec<Exercise>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Exercise {
-    pub id: String,
-    pub title: String,
-    /// 1, 2 or 3.
-    pub level: u8,
-    pub minutes: u16,
-    /// The id of the heading in the step's chapter that it builds on.
-    pub section: String,
-    /// Markdown.
-    pub text: String,
-    /// Markdown, each shown when the reader unfolds it.
-    pub hints: Vec<String>,
-    /// Ids of checks of `grade`.
-    pub checks: Vec<String>,
-}
 
 /// The exercises of every step that has some, by the step's name.
 #[derive(Debug, Default)]
@@ -53,10 +30,10 @@ impl Exercises {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == "toml") {
                 let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
-                let file: File =
-                    toml::from_str(&text).with_context(|| format!("parse {}", path.display()))?;
                 let step = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-                all.0.insert(step, file.exercise);
+                let number = grade::step_number(&step).unwrap_or_default();
+                let list = parse(&text, number).with_context(|| format!("parse {}", path.display()))?;
+                all.0.insert(step, list);
             }
         }
         Ok(all)
@@ -134,18 +111,32 @@ fn fences(text: &str) -> Vec<&'static str> {
     wrong
 }
 
+/// How it is begun, and what checks it.
+fn checked(exercise: &Exercise) -> String {
+    let Exercise { id, own, checks, .. } = exercise;
+    let list = |ids: &[String]| {
+        ids.iter().map(|id| format!("<code>{}</code>", escape(id))).collect::<Vec<_>>().join(", ")
+    };
+    let mut facts = String::new();
+    if !own.is_empty() {
+        facts += &format!(" · <code>grade start {id}</code> · checked by {}", list(own));
+    }
+    if !checks.is_empty() {
+        let about = if own.is_empty() { "checked by" } else { "and still by" };
+        facts += &format!(" · {about} {}", list(checks));
+    }
+    facts
+}
+
 /// The exercises as Markdown, with HTML around the hints.
 pub fn markdown(exercises: &[Exercise]) -> String {
     let mut page = String::new();
     for exercise in exercises {
-        let Exercise { id, title, level, minutes, section, text, hints, checks } = exercise;
+        let Exercise { id, title, level, minutes, section, text, hints, .. } = exercise;
         let mut facts = format!(
             "Level {level} of 3 · about {minutes} minutes · <a href=\"#{section}\">what it builds on</a>"
         );
-        if !checks.is_empty() {
-            let list: Vec<String> = checks.iter().map(|id| format!("<code>{}</code>", escape(id))).collect();
-            write!(facts, " · checked by {}", list.join(", ")).expect("a string takes all");
-        }
+        facts += &checked(exercise);
         write!(
             page,
             "### {title} {{#ex-{id}}}\n\n<p class=\"exercise-facts\">{facts}</p>\n\n{}\n\n",
@@ -179,6 +170,9 @@ mod tests {
             text: "Do.".into(),
             hints: vec!["Look.".into(), "There.".into()],
             checks: vec!["01-exit".into()],
+            own: vec!["a-own".into()],
+            red: "not yet".into(),
+            step: 1,
         }
     }
 
@@ -219,6 +213,7 @@ mod tests {
         assert!(page.starts_with("### T {#ex-a}\n"));
         assert_eq!(page.matches("<details").count(), 2);
         assert!(page.contains("<code>01-exit</code>"));
-        assert!(toml::from_str::<File>("[[exercise]]\nid = \"a\"\nhint = []").is_err());
+        assert!(page.contains("<code>grade start a</code> · checked by <code>a-own</code> · and still by"));
+        assert!(parse("[[exercise]]\nid = \"a\"\nhint = []", 1).is_err());
     }
 }

@@ -50,9 +50,9 @@ impl Leg {
 /// How one check ended: a line of the log that `FORK_TO_VETH_CHECK_LOG` names.
 #[derive(Deserialize)]
 pub struct Outcome {
-    check: String,
+    pub check: String,
     pub outcome: String,
-    reason: Option<String>,
+    pub reason: Option<String>,
 }
 
 impl Outcome {
@@ -105,13 +105,10 @@ impl Bed {
         })
     }
 
-    /// Builds the step, with a variant's patch or as it is; returns the staged binary.
-    pub fn build(&self, variant: Option<&Variant>) -> Result<PathBuf> {
+    /// Builds the step, with these patches one upon the other; returns the staged binary, which has `name` in its own.
+    pub fn build(&self, name: &str, patches: &[&Path]) -> Result<PathBuf> {
         workspace::lay_out(&self.source, &self.workspace)?;
-        let name = variant.map_or("original", |variant| variant.name.as_str());
-        if let Some(variant) = variant {
-            self.apply(&variant.patch)?;
-        }
+        patches.iter().try_for_each(|patch| self.apply(patch))?;
         let target = mutants_folder().join("build");
         let target = target.to_str().context("the checkout's path is not UTF-8")?;
         let arguments =
@@ -140,13 +137,24 @@ impl Bed {
         Ok(())
     }
 
-    /// Holds a binary to checks, as the leg's user.
+    /// Holds a binary to checks of its step, as the leg's user.
     pub fn check(&self, binary: &Path, leg: Leg, checks: &BTreeSet<&str>) -> Result<Vec<Outcome>> {
+        self.check_for(&self.step, binary, leg, checks)
+    }
+
+    /// Holds a binary to checks of a step or an exercise, as the leg's user.
+    pub fn check_for(
+        &self,
+        assignment: &str,
+        binary: &Path,
+        leg: Leg,
+        checks: &BTreeSet<&str>,
+    ) -> Result<Vec<Outcome>> {
         let scratch = Scratch::new("checks")?;
         let log = scratch.path().join("log");
         let ids: Vec<&str> = checks.iter().copied().collect();
         let mut grade = Command::new(&self.grade);
-        grade.args(["check", &self.step, "--bin"]).arg(binary).args(["--filter", &ids.join(",")]);
+        grade.args(["check", assignment, "--bin"]).arg(binary).args(["--filter", &ids.join(",")]);
         grade.env("FORK_TO_VETH_CHECK_LOG", &log).stdout(Stdio::null()).stdin(Stdio::null());
         fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o777))?;
         if leg == Leg::User && nix::unistd::geteuid().is_root() {

@@ -2,7 +2,7 @@
 
 pub(crate) mod controllers;
 pub(crate) mod cpu;
-mod group;
+pub(super) mod group;
 pub(crate) mod life;
 pub(crate) mod limits;
 pub(crate) mod membership;
