@@ -27,7 +27,8 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(usage) => return cli::explain_usage(&usage),
     };
-    explain::enable(cli.explain);
+    explain::enable(cli.explain.is_some());
+    explain::time(cli.explain == Some(explain::Detail::Timing));
     let result = signals::keep_exit_statuses().and_then(|()| match &cli.command {
         Some(Command::Run(run)) => parent::run(run),
         None => tour::show(cli.explain),

@@ -19,8 +19,9 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
     /// Narrate every system call that matters on stderr, as it returns
-    #[arg(long, global = true)]
-    pub explain: bool,
+    #[arg(long, global = true, value_name = "DETAIL", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "calls")]
+    pub explain: Option<explain::Detail>,
     /// How a container's writable layer is put on its image's; overlay where the data directory allows it
     #[arg(long, global = true, value_name = "DRIVER")]
     pub storage_driver: Option<Kind>,

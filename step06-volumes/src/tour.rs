@@ -36,7 +36,7 @@ echo "processes out of 30: $( (for i in $(seq 30); do sleep 0.2 & echo; done) 2>
 "#;
 
 /// A shell in a terminal, the facts otherwise.
-pub fn show(explain: bool) -> Result<u8> {
+pub fn show(detail: Option<explain::Detail>) -> Result<u8> {
     let shell = cgroups::check(&["memory", "pids"]).map_or_else(without_limits, |()| SHELL);
     if io::stdin().is_terminal() {
         explain::tell(format_args!("{LESSON}. This shell runs in it; 'exit' leaves it."));
@@ -44,7 +44,7 @@ pub fn show(explain: bool) -> Result<u8> {
     }
     let runtime = env::current_exe().context("find this program")?;
     let host = answers(process::Command::new("sh").args(["-c", FACTS]))?;
-    let narration = explain.then_some("--explain");
+    let narration = detail.map(explain::Detail::flag);
     let container = answers(process::Command::new(runtime).args(narration).args(shell).args(["-c", FACTS]))?;
     // A reader that has gone away, such as head(1), has seen what it wanted.
     let _ = io::stdout().write_all(table(&host, &container, shell).as_bytes());

@@ -12,6 +12,7 @@ mod programs;
 mod ripple;
 mod scratch;
 mod steps;
+mod syscalls;
 mod transcripts;
 mod uml;
 mod workspace;
@@ -47,6 +48,8 @@ enum Command {
     Legs(legs::Args),
     /// Time a step's containers beside other runtimes': start, exec, and many at once
     Bench(bench::Args),
+    /// Count the system calls of a start at every step, and compare them with the table in xtask/syscalls.toml
+    Syscalls(syscalls::Args),
     /// Write a step's completions for bash, zsh and fish
     Completions(manual::Args),
     /// Write a step's man pages, one for each subcommand
@@ -77,6 +80,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Uml(args) => uml::run(&args),
         Command::Legs(args) => legs::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Syscalls(args) => syscalls::run(&args),
         Command::Completions(args) => manual::run(&args, Kind::Completions),
         Command::Man(args) => manual::run(&args, Kind::Man),
         Command::Preprocess(args) => book::preprocess(&args),

@@ -49,6 +49,10 @@ impl Programs {
         })
     }
 
+    pub fn bin(&self) -> &Path {
+        &self.bin
+    }
+
     /// Copies both into `folder`, as `step03` and `step03-conformance`.
     pub fn stage(&self, folder: &Path) -> Result<()> {
         for (from, name) in [(&self.bin, self.step.clone()), (&self.conformance, self.checks())] {

@@ -22,6 +22,7 @@ pub(crate) static ALL: &[&[Check]] = &[
     step01::hygiene::CHECKS,
     step01::environment::CHECKS,
     step01::explain::CHECKS,
+    step01::timing::CHECKS,
     step01::tour::CHECKS,
     step02::kinds::CHECKS,
     step02::first::CHECKS,

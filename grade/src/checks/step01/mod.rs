@@ -7,4 +7,5 @@ pub(crate) mod explain;
 pub(crate) mod hygiene;
 pub(crate) mod signals;
 pub(crate) mod streams;
+pub(crate) mod timing;
 pub(crate) mod tour;

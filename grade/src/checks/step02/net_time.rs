@@ -3,6 +3,7 @@
 use anyhow::Context;
 
 use super::super::common::{expect_own_error, plain, start_cat};
+use super::super::step01::timing::expect_times;
 use crate::{Check, Need, Process, Subject, Verdict, expect, expect_eq};
 
 pub(crate) const CHECKS: &[Check] = &[
@@ -47,6 +48,21 @@ pub(crate) const CHECKS: &[Check] = &[
         needs: &[Need::UserNamespaces, Need::Namespace("time")],
         after: &["boottime-offset"],
         run: impossible,
+        ..Check::NEW
+    },
+    Check {
+        id: "explain-timing-with-offset",
+        step: 2,
+        behaviours: &[14],
+        title: "`--explain=timing` tells the same clock's microseconds on both sides of a time namespace",
+        points: 1,
+        hints: &[
+            "Which of the clocks of clock_gettime(2) does `--boottime-offset` shift, and which does the narration read?",
+        ],
+        section: "02-namespaces.html#time",
+        needs: &[Need::UserNamespaces, Need::Namespace("time")],
+        after: &["explain-timing", "boottime-offset"],
+        run: |subject| expect_times(subject, &["--boottime-offset", "1000000"]),
         ..Check::NEW
     },
 ];
