@@ -82,15 +82,16 @@ impl Cgroup {
 
     /// Tells when the container ran out of memory, and, if asked, what it used.
     pub fn report(&self, limits: &Limits, stats: bool) -> Result<()> {
-        let usage = Usage::read(&self.groups)?;
-        if let (Some(kills @ 1..), Some(memory)) = (usage.oom_kills, limits.memory) {
+        if let Some(memory) = limits.memory
+            && let Some(kills @ 1..) = usage::oom_kills(&self.groups)?
+        {
             explain::tell(format_args!(
                 "out of memory: at the limit of {memory} bytes (--memory) the kernel's OOM killer ended {kills} of \
                  the container's processes"
             ));
         }
         if stats {
-            usage.print();
+            Usage::read(&self.groups)?.print();
         }
         Ok(())
     }

@@ -38,8 +38,8 @@ impl Cgroup {
     ///
     /// A user who may make no groups gets none, unless a limit or the statistics need one.
     pub fn create(id: &str, limits: &Limits, stats: bool) -> Result<Cgroup> {
-        let hierarchies = Hierarchies::find()?;
-        let settings = settings(limits, &hierarchies)?;
+        let hierarchies = Hierarchies::known()?;
+        let settings = settings(limits, hierarchies)?;
         let mut needed: Vec<&str> = settings.iter().map(|setting| setting.controller).collect();
         if stats {
             needed.extend(["cpu", "memory", "pids"]);
@@ -76,20 +76,21 @@ impl Cgroup {
 
     /// How many of the container's processes the kernel has killed for want of memory.
     pub fn oom_kills(&self) -> Result<u64> {
-        Ok(Usage::read(&self.groups)?.oom_kills.unwrap_or(0))
+        Ok(usage::oom_kills(&self.groups)?.unwrap_or(0))
     }
 
     /// Tells when the container ran out of memory, and, if asked, what it used.
     pub fn report(&self, limits: &Limits, stats: bool) -> Result<()> {
-        let usage = Usage::read(&self.groups)?;
-        if let (Some(kills @ 1..), Some(memory)) = (usage.oom_kills, limits.memory) {
+        if let Some(memory) = limits.memory
+            && let Some(kills @ 1..) = usage::oom_kills(&self.groups)?
+        {
             explain::tell(format_args!(
                 "out of memory: at the limit of {memory} bytes (--memory) the kernel's OOM killer ended {kills} of \
                  the container's processes"
             ));
         }
         if stats {
-            usage.print();
+            Usage::read(&self.groups)?.print();
         }
         Ok(())
     }
@@ -99,7 +100,7 @@ impl Cgroup {
 /// known to be `alive`, by their ids, are passed over.
 pub fn sweep(alive: &[String]) -> Result<()> {
     let mut alive = alive.iter().map(|id| format!("{PREFIX}{id}").into()).collect();
-    let places = freezer_first(Hierarchies::find()?.places(&[])?);
+    let places = freezer_first(Hierarchies::known()?.places(&[])?);
     places.iter().try_for_each(|place| group::sweep(&place.base, &mut alive))
 }
 

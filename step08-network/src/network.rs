@@ -9,6 +9,7 @@ mod commands;
 mod conntrack;
 mod docker;
 mod documents;
+mod elements;
 mod files;
 mod flags;
 mod forwarding;

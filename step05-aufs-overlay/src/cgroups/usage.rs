@@ -15,7 +15,17 @@ pub struct Usage {
     memory_peak: Option<u64>,
     /// The most processes and threads at one time.
     pids_peak: Option<u64>,
-    pub oom_kills: Option<u64>,
+    oom_kills: Option<u64>,
+}
+
+/// How many processes the kernel has killed for want of memory.
+pub fn oom_kills(groups: &[Group]) -> Result<Option<u64>> {
+    let memory = groups.iter().find(|group| group.controls("memory"));
+    let events = match memory.map(Group::version) {
+        Some(Version::V2) => "memory.events",
+        _ => "memory.oom_control",
+    };
+    figure(memory, events, Some("oom_kill"))
 }
 
 impl Usage {
@@ -33,16 +43,16 @@ impl Usage {
             (Some(periods), Some(all), Some(time)) => Some([periods, all, time]),
             _ => None,
         };
-        let (peak, events) = match memory.map(Group::version) {
-            Some(Version::V2) => ("memory.peak", "memory.events"),
-            _ => ("memory.max_usage_in_bytes", "memory.oom_control"),
+        let peak = match memory.map(Group::version) {
+            Some(Version::V2) => "memory.peak",
+            _ => "memory.max_usage_in_bytes",
         };
         Ok(Usage {
             cpu: v1_time.or(stat("usage_usec")?),
             throttled,
             memory_peak: figure(memory, peak, None)?,
             pids_peak: figure(pids, "pids.peak", None)?,
-            oom_kills: figure(memory, events, Some("oom_kill"))?,
+            oom_kills: oom_kills(groups)?,
         })
     }
 

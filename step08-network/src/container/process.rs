@@ -5,7 +5,8 @@ use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::LazyLock;
 
@@ -73,7 +74,10 @@ fn boot() -> Option<&'static str> {
 /// Whether a process is more than a zombie, and its start time, proc_pid_stat(5). The second field, the name, may hold
 /// anything.
 fn stat(pid: i32) -> Option<(bool, u64)> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Of a file without a size, one read into enough room takes all. A list of containers does this for each.
+    let mut text = [0; 1024];
+    let length = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut text).ok()?;
+    let stat = String::from_utf8_lossy(&text[..length]);
     let mut fields = stat.rsplit_once(") ")?.1.split(' ');
     let alive = !matches!(fields.next()?, "Z" | "X");
     Some((alive, fields.nth(18)?.parse().ok()?))

@@ -76,7 +76,7 @@ impl Attachment {
         }
         let extra = extra_hosts(&network, flags)?;
         names::write(&member.folder, &member.hostname, kind, &flags.dns, &extra)?;
-        let endpoint = plug_in(&locked, &network, member, flags.ip, ports, extra)?;
+        let endpoint = plug_in(&locked, &network, member, &[], flags.ip, ports, extra)?;
         let mut plugs = vec![(network, endpoint)];
         let joined = flags
             .joined

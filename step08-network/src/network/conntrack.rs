@@ -63,13 +63,7 @@ fn concerns(connection: &Message, address: Ipv4Addr, ports: &[&Port]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use netlink_packet_core::Emitable;
-
-    fn nested(kind: u16, attributes: &[DefaultNla]) -> DefaultNla {
-        let mut value = vec![0; attributes.buffer_len()];
-        attributes.emit(&mut value);
-        DefaultNla::new(kind | NLA_F_NESTED, value)
-    }
+    use crate::network::netfilter::nested;
 
     fn tuple(kind: u16, protocol: u8, addresses: [[u8; 4]; 2], port: u16) -> DefaultNla {
         let [source, destination] = addresses.map(Vec::from);

@@ -55,7 +55,8 @@ fn refuse_own(networks: &Locked, wanted: &str, record: &Record) -> Result<()> {
 pub fn plug_in(networks: &Locked, joined: &Joined, member: &Member) -> Result<(Network, Endpoint)> {
     let network = networks.find(&joined.network)?;
     check(&network)?;
-    for endpoint in networks.endpoints_of(&member.id)? {
+    let elsewhere = networks.endpoints_of(&member.id)?;
+    for endpoint in &elsewhere {
         if endpoint.network == network.name {
             bail!("network {}: the container is connected to it already", network.name);
         }
@@ -65,7 +66,7 @@ pub fn plug_in(networks: &Locked, joined: &Joined, member: &Member) -> Result<(N
         );
     }
     network.driver.driver().create(&network)?;
-    let endpoint = plugging::plug_in(networks, &network, member, joined.ip, vec![], vec![])?;
+    let endpoint = plugging::plug_in(networks, &network, member, &elsewhere, joined.ip, vec![], vec![])?;
     Ok((network, endpoint))
 }
 

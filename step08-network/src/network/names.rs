@@ -10,7 +10,7 @@ use super::{Endpoint, Kind, Network, resolver};
 use anyhow::{Context, Result};
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
@@ -64,6 +64,19 @@ fn lines(extra: &[(String, IpAddr)]) -> String {
     extra.iter().map(|(name, address)| format!("{address}\t{name}\n")).collect()
 }
 
+/// Tells everybody on a network of one who has come, and is on no other: its line goes behind theirs. To write all of their
+/// files anew would take as many lines as there are pairs of containers.
+pub fn welcome(all: &[Endpoint], newcomer: &Endpoint) -> Result<()> {
+    if newcomer.plug.is_none() {
+        return Ok(());
+    }
+    let others = all.iter().filter(|other| other.container != newcomer.container);
+    for other in others.filter(|other| other.plug.is_some()) {
+        append(&other.folder.join(HOSTS), &line(newcomer, None))?;
+    }
+    replace(&newcomer.folder.join(HOSTS), &hosts(newcomer, all))
+}
+
 /// Writes /etc/hosts of everybody on a network, after somebody came or went; who went may be on others still.
 pub fn refresh(networks: &Locked, network: &Network, gone: &[Endpoint]) -> Result<()> {
     let all = networks.endpoints()?;
@@ -85,12 +98,30 @@ fn hosts(own: &Endpoint, all: &[Endpoint]) -> String {
     }
     text.extend(mine.iter().map(|endpoint| lines(&endpoint.extra_hosts)));
     for endpoint in mine.iter().copied().chain(all.iter().filter(shared)) {
-        let Some(plug) = &endpoint.plug else { continue };
-        let hostname = Some(&own.hostname).filter(|name| is_own(&endpoint) && !endpoint.names.contains(name));
-        let names: Vec<_> = hostname.into_iter().chain(&endpoint.names).map(String::as_str).collect();
-        text += &format!("{}\t{}\n", plug.address, names.join(" "));
+        text += &line(endpoint, Some(&own.hostname).filter(|_| is_own(&endpoint)));
     }
     text
+}
+
+/// The line with an endpoint's names, for itself with its hostname in front.
+fn line(endpoint: &Endpoint, hostname: Option<&String>) -> String {
+    let Some(plug) = &endpoint.plug else { return String::new() };
+    let hostname = hostname.filter(|name| !endpoint.names.contains(name));
+    let names: Vec<_> = hostname.into_iter().chain(&endpoint.names).map(String::as_str).collect();
+    format!("{}\t{}\n", plug.address, names.join(" "))
+}
+
+/// Adds a line to a file. The container may have written to it as well, and left its last line open.
+fn append(path: &Path, line: &str) -> Result<()> {
+    let appended = File::options().read(true).append(true).open(path).and_then(|mut file| {
+        let mut last = [b'\n'];
+        if file.seek(SeekFrom::End(-1)).is_ok() {
+            file.read_exact(&mut last)?;
+        }
+        let end = if last == *b"\n" { "" } else { "\n" };
+        file.write_all(format!("{end}{line}").as_bytes())
+    });
+    or_gone(path, appended)
 }
 
 /// Writes over what is in a file, and only then cuts off what is left of it: at no time does a reader find it empty.
@@ -99,8 +130,12 @@ fn replace(path: &Path, text: &str) -> Result<()> {
         file.write_all(text.as_bytes())?;
         file.set_len(text.len() as u64)
     });
+    or_gone(path, written)
+}
+
+/// A container that has just been removed has no file any more.
+fn or_gone(path: &Path, written: io::Result<()>) -> Result<()> {
     match written {
-        // The container has just been removed.
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         result => result.with_context(|| format!("write {}", path.display())),
     }

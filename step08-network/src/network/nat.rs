@@ -3,8 +3,9 @@
 //! The rules stand in a table of their own, `nat.nft`, and never change; what does change are the elements of its sets and
 //! maps. All of these follow from the records, so a table that somebody has flushed is made again from them.
 
+use super::elements::{Element, Verb};
 use super::records::Locked;
-use super::{Endpoint, Network, Port, bridge, docker, nft, nftables};
+use super::{Endpoint, Network, bridge, docker, elements, nft, nftables};
 use anyhow::Result;
 use sha2::{Digest, Sha256};
 use std::os::unix::ffi::OsStrExt;
@@ -26,7 +27,7 @@ pub fn add(networks: &Locked, elements: &[Element]) -> Result<Option<&'static st
     let table = table(networks);
     // A table can be there and have nothing in it any more: `nft flush table`.
     if !nftables::rules(&table, "postrouting")?.is_empty() {
-        change(networks, "add", elements)?;
+        change(networks, Verb::Add, elements)?;
     } else if !nft::is_installed() {
         return Ok(Some(nft::MISSING));
     } else if let Err(error) = nft::load(&whole(networks, &[])?) {
@@ -44,7 +45,7 @@ pub fn remove(networks: &Locked, elements: &[Element]) -> Result<()> {
     if elements.is_empty() || !nftables::has_table(&table(networks))? {
         return Ok(());
     }
-    change(networks, "delete", elements)
+    change(networks, Verb::Delete, elements)
 }
 
 /// Removes what there is of a network whose record is about to go; with the last one, the table.
@@ -86,14 +87,12 @@ fn remove_table(networks: &Locked) -> Result<()> {
 
 /// What does not fit what is there (somebody has changed the table, or another data directory was here before) is written
 /// anew, all of it.
-fn change(networks: &Locked, verb: &str, elements: &[Element]) -> Result<()> {
+fn change(networks: &Locked, verb: Verb, elements: &[Element]) -> Result<()> {
     if elements.is_empty() {
         return Ok(());
     }
-    let table = table(networks);
-    let text: String = elements.iter().map(|element| element.statement(verb, &table)).collect();
-    let leaving = if verb == "delete" { elements } else { &[] };
-    nft::load(&text).or_else(|_| nft::load(&whole(networks, leaving)?))
+    let leaving = if verb == Verb::Delete { elements } else { &[] };
+    elements::change(verb, &table(networks), elements).or_else(|_| nft::load(&whole(networks, leaving)?))
 }
 
 /// The table with all that the records say, but for what is leaving; a network whose record cannot be read has nothing to
@@ -106,29 +105,9 @@ fn whole(networks: &Locked, leaving: &[Element]) -> Result<String> {
         let endpoints = leases.endpoints.iter().flat_map(of_endpoint);
         let elements = of_network(&network).into_iter().chain(endpoints);
         let elements = elements.filter(|element| !leaving.contains(element));
-        text.extend(elements.map(|element| element.statement("add", &table)));
+        text.extend(elements.map(|element| element.statement(Verb::Add, &table)));
     }
     Ok(text)
-}
-
-/// An element of a set or a map.
-#[derive(PartialEq, Eq)]
-pub struct Element {
-    of: &'static str,
-    key: String,
-    /// What a map has behind the key.
-    value: String,
-}
-
-impl Element {
-    fn new(of: &'static str, key: String) -> Element {
-        Element { of, key, value: String::new() }
-    }
-
-    fn statement(&self, verb: &str, table: &str) -> String {
-        let value = if verb == "add" { &self.value } else { "" };
-        format!("{verb} element ip {table} {} {{ {}{value} }}\n", self.of, self.key)
-    }
 }
 
 /// What the table has of a network.
@@ -152,13 +131,5 @@ pub fn of_network(network: &Network) -> Vec<Element> {
 /// What the table has of an endpoint: its published ports.
 pub fn of_endpoint(endpoint: &Endpoint) -> Vec<Element> {
     let Some(plug) = &endpoint.plug else { return vec![] };
-    let element = |port: &Port| {
-        let value = format!(" : {} . {}", plug.address, port.container);
-        let key = format!("{} . {}", port.protocol, port.host);
-        match port.address {
-            None => Element { of: "ports", key, value },
-            Some(address) => Element { of: "ports_of", key: format!("{address} . {key}"), value },
-        }
-    };
-    endpoint.ports.iter().map(element).collect()
+    endpoint.ports.iter().map(|port| Element::port(port, plug.address)).collect()
 }

@@ -4,7 +4,8 @@
 use super::netlink::Netlink;
 use anyhow::Result;
 use netlink_packet_core::{
-    DefaultNla, Emitable, NetlinkDeserializable, NetlinkHeader, NetlinkSerializable, NlasIterator,
+    DefaultNla, Emitable, NLA_F_NESTED, NLM_F_ACK, NetlinkDeserializable, NetlinkHeader, NetlinkSerializable,
+    NlasIterator,
 };
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use nix::errno::Errno;
@@ -12,8 +13,12 @@ use std::convert::Infallible;
 
 /// The family `ip`, IPv4.
 const IPV4: u8 = 2;
-/// struct nfgenmsg: the family, a version and a number that nothing here has a use for.
+/// struct nfgenmsg: the family, a version, and a number that says in a batch whose it is.
 const HEADER: [u8; 4] = [IPV4, 0, 0, 0];
+
+/// What stands before and behind changes that are made all together or not at all.
+const BATCH_BEGIN: u16 = 16;
+const BATCH_END: u16 = 17;
 
 pub struct Netfilter(Netlink<Message>);
 
@@ -43,6 +48,29 @@ impl Netfilter {
             result => result.map(Some),
         }
     }
+
+    /// Has one of the parts make all of these changes, or none.
+    pub fn change(&mut self, subsystem: u16, changes: Vec<Message>, flags: u16) -> Result<()> {
+        let [high, low] = subsystem.to_be_bytes();
+        let edge = |kind| (Message { kind, body: vec![0, 0, high, low] }, 0);
+        // The last one is acknowledged for all.
+        let last = changes.len() - 1;
+        let changes = changes.into_iter().enumerate();
+        let changes = changes.map(|(place, it)| (it, if place == last { flags | NLM_F_ACK } else { flags }));
+        let batch = [edge(BATCH_BEGIN)].into_iter().chain(changes).chain([edge(BATCH_END)]);
+        self.0.ask_at_once(batch).map(drop)
+    }
+}
+
+/// An attribute that holds others.
+pub fn nested(kind: u16, attributes: &[DefaultNla]) -> DefaultNla {
+    DefaultNla::new(kind | NLA_F_NESTED, bytes(attributes))
+}
+
+fn bytes(attributes: &[DefaultNla]) -> Vec<u8> {
+    let mut bytes = vec![0; attributes.buffer_len()];
+    attributes.emit(&mut bytes);
+    bytes
 }
 
 /// A message of any kind, as bytes: the family's header, and attributes.
@@ -53,10 +81,7 @@ pub struct Message {
 
 impl Message {
     pub fn new(kind: u16, attributes: &[DefaultNla]) -> Message {
-        let mut body = HEADER.to_vec();
-        body.resize(HEADER.len() + attributes.buffer_len(), 0);
-        attributes.emit(&mut body[HEADER.len()..]);
-        Message { kind, body }
+        Message { kind, body: [HEADER.to_vec(), bytes(attributes)].concat() }
     }
 
     /// The value of an attribute: the path leads through those that hold others.

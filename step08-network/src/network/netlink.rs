@@ -34,15 +34,25 @@ impl<M: NetlinkSerializable + NetlinkDeserializable> Netlink<M> {
     /// Sends a request and returns what the kernel has to say to it. The error is the kernel's own; what was asked for,
     /// the caller knows.
     pub fn ask(&mut self, request: M, flags: u16) -> Result<Vec<M>> {
-        self.sequence += 1;
-        let mut header = NetlinkHeader::default();
-        header.flags = NLM_F_REQUEST | NLM_F_ACK | flags;
-        header.sequence_number = self.sequence;
-        let mut message = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(request));
-        message.finalize();
-        let mut bytes = vec![0; message.buffer_len()];
-        message.serialize(&mut bytes);
-        self.socket.send_to(&bytes, &SocketAddr::new(0, 0), 0).context("send to netlink")?;
+        self.ask_at_once([(request, NLM_F_ACK | flags)])
+    }
+
+    /// Sends requests with their flags in one datagram. The kernel's last word is to the one that asks for it, or to the
+    /// first that it refuses.
+    pub fn ask_at_once(&mut self, requests: impl IntoIterator<Item = (M, u16)>) -> Result<Vec<M>> {
+        let mut datagram = Vec::new();
+        for (request, flags) in requests {
+            self.sequence += 1;
+            let mut header = NetlinkHeader::default();
+            header.flags = NLM_F_REQUEST | flags;
+            header.sequence_number = self.sequence;
+            let mut message = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(request));
+            message.finalize();
+            let start = datagram.len();
+            datagram.resize(start + message.buffer_len(), 0);
+            message.serialize(&mut datagram[start..]);
+        }
+        self.socket.send_to(&datagram, &SocketAddr::new(0, 0), 0).context("send to netlink")?;
         self.answer()
     }
 

@@ -9,7 +9,7 @@ use crate::explain::explain;
 use anyhow::{Context, Result};
 use netlink_packet_core::{DefaultNla, NLM_F_DUMP};
 
-const SUBSYSTEM: u16 = 10;
+pub const SUBSYSTEM: u16 = 10;
 const GET_TABLE: u16 = 1;
 const GET_CHAIN: u16 = 4;
 const GET_RULE: u16 = 7;
@@ -64,10 +64,13 @@ pub fn rules(table: &str, chain: &str) -> Result<Vec<Rule>> {
 
 /// Asks one question. None when what it is about is not there.
 fn ask(question: u16, names: &[(u16, &str)], flags: u16) -> Result<Option<Vec<Message>>> {
-    // A name ends with a zero byte.
-    let names: Vec<_> =
-        names.iter().map(|(kind, name)| DefaultNla::new(*kind, format!("{name}\0").into())).collect();
+    let names: Vec<_> = names.iter().map(|(kind, text)| name(*kind, text)).collect();
     Netfilter::open()
         .and_then(|mut netfilter| netfilter.ask(SUBSYSTEM, question, &names, flags))
         .context("ask the kernel for its firewall's rules")
+}
+
+/// A name as an attribute: it ends with a zero byte.
+pub fn name(kind: u16, text: &str) -> DefaultNla {
+    DefaultNla::new(kind, format!("{text}\0").into())
 }

@@ -7,19 +7,19 @@ use crate::{explain, id};
 use anyhow::{Context, Result, bail};
 use std::net::{IpAddr, Ipv4Addr};
 
-/// Gives a container an address and its ports, and tells the others of it.
+/// Gives a container an address and its ports, and tells the others of it. What it has of other networks stays as it is.
 pub fn plug_in(
     networks: &Locked,
     network: &Network,
     member: &Member,
+    elsewhere: &[Endpoint],
     ip: Option<Ipv4Addr>,
     ports: Vec<Port>,
     extra_hosts: Vec<(String, IpAddr)>,
 ) -> Result<Endpoint> {
     let mut leases = networks.leases(&network.name)?;
-    let others = networks.endpoints_of(&member.id)?;
     let has =
-        |name: &str| others.iter().any(|it| it.plug.as_ref().is_some_and(|plug| plug.interface == name));
+        |name: &str| elsewhere.iter().any(|it| it.plug.as_ref().is_some_and(|plug| plug.interface == name));
     let interface = (0..).map(|number| format!("eth{number}")).find(|name| !has(name)).unwrap_or_default();
     let address = network.addresses.as_ref().map(|addresses| ipam::allocate(addresses, &mut leases, ip));
     let address = address.transpose().with_context(|| format!("network {}", network.name))?;
@@ -37,7 +37,10 @@ pub fn plug_in(
     };
     leases.endpoints.push(endpoint.clone());
     networks.keep(network, &leases)?;
-    let told = publish(networks, network, &endpoint).and_then(|()| names::refresh(networks, network, &[]));
+    let told = publish(networks, network, &endpoint).and_then(|()| match elsewhere {
+        [] => names::welcome(&leases.endpoints, &endpoint),
+        _ => names::refresh(networks, network, &[]),
+    });
     if told.is_err()
         && let Err(error) = unplug(networks, network, &|other| other.id == endpoint.id)
     {

@@ -1,11 +1,13 @@
 //! Behaviour 54, `kill -9` between two steps: the record and the rules of a network or an endpoint belong together.
 
+use std::fs;
+use std::thread::sleep;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
-use super::host::{Host, NEEDS, path_with};
-use crate::{Check, Subject, Verdict, expect, expect_eq};
+use super::host::{Host, NEEDS, SOON, path_with};
+use crate::{Check, Need, Subject, Verdict, expect, expect_eq};
 
 const KILLED: Check = Check {
     step: 8,
@@ -23,6 +25,7 @@ pub(crate) const CHECKS: &[Check] = &[
         id: "killed-leaving",
         title: "a runtime that is killed before it has removed its rules leaves none for longer than the next command takes",
         hints: &["Whoever cleans up goes by the records: a record is the last thing to go."],
+        needs: &[Need::Root, Need::Program("ip"), Need::Program("nsenter"), Need::Nat, Need::Strace],
         run: leaving,
         ..KILLED
     },
@@ -59,16 +62,43 @@ fn rules(host: &Host) -> Result<String> {
     host.sh("nft list ruleset")
 }
 
+/// What a runtime does to files, to the kernel's networking, and with other programs.
+const DEEDS: &str = "unlink,unlinkat,rename,renameat,renameat2,sendto,sendmsg,clone,clone3,fork,vfork";
+
 fn leaving(subject: &Subject) -> Verdict {
     let host = Host::new(subject)?;
     host.bed.launch(&["--rm"], &["true"]).output()?.success()?;
     let before = rules(&host)?;
-    let image = subject.probe_image();
-    let image = image.to_string_lossy();
-    kill_at(&host, "delete element", &["run", "--rm", "-p", "8500:80", &image, "true"])?;
-    host.bed.ok(&["ps"])?;
-    expect_eq!(rules(&host)?, before, "rules after a runtime was killed at its end, and `ps`");
-    expect_eq!(host.leases("bridge")?, 0, "leases after a runtime was killed at its end, and `ps`");
+    let file = subject.scratch().join("trace");
+    let (trace, calls) = (file.display().to_string(), format!("trace={DEEDS}"));
+    let run = |inject: &[&str]| {
+        let front: Vec<String> = [&["strace", "-o", &trace, "-e", &calls], inject]
+            .concat()
+            .into_iter()
+            .map(String::from)
+            .collect();
+        host.bed.launch(&["--rm", "-p", "8500:80"], &["sh", "-c", "echo up; sleep 0.5"]).under(&front).start()
+    };
+    let mut running = run(&[])?;
+    expect_eq!(running.read_line()?, "up", "first line of the command");
+    // What is to be done at the start is done soon; what follows on that, the end brings.
+    sleep(Duration::from_millis(250));
+    let deeds = || -> Result<Vec<String>> {
+        let text = fs::read_to_string(&file).context("read what strace writes")?;
+        Ok(text.lines().filter_map(|line| Some(line.split_once('(')?.0.to_owned())).collect())
+    };
+    let first = deeds()?.len();
+    running.wait(SOON)?.success()?;
+    let all = deeds()?;
+    for (place, call) in all.iter().enumerate().skip(first).take(6) {
+        let number = all[..=place].iter().filter(|other| *other == call).count();
+        let killed = run(&["-e", &format!("inject={call}:signal=KILL:when={number}")])?.wait(SOON)?;
+        expect_eq!(killed.code(), -9, "the signal that ended the runtime at {call} number {number}");
+        host.bed.ok(&["ps"])?;
+        let when = format!("after a runtime was killed at {call} number {number}, and `ps`");
+        expect_eq!(rules(&host)?, before, "rules {when}");
+        expect_eq!(host.leases("bridge")?, 0, "leases {when}");
+    }
     Ok(())
 }
 
