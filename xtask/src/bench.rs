@@ -1,134 +1,161 @@
-//! `cargo xtask bench`: how long a container takes from start to exit, and what it costs to have many of them, beside the
-//! tools that people use.
+//! `cargo xtask bench`: what a container costs, beside the tools that people use, on the machine at hand.
 //!
 //! Figures are medians, for people to read: nothing is asserted, because a busy machine is not a fault of the code.
 
-mod crowd;
-mod docker;
-mod exec;
+mod about;
+mod args;
+mod enclose;
 mod headroom;
 mod interrupt;
+mod leftovers;
+mod line;
+mod naive;
 mod ours;
+mod peers;
 mod place;
-mod podman;
-mod runc;
-mod start;
+pub mod plot;
+pub mod results;
+mod sections;
+pub mod table;
+mod targets;
 mod timing;
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
-use clap::builder::ArgPredicate;
+use anyhow::{Context, Result, ensure};
 
 use crate::{cargo, steps};
+pub use args::Args;
+use naive::Naive;
 use ours::Ours;
+use peers::Peers;
 use place::Place;
-use timing::Pace;
+use results::{Group, Results};
+use sections::{Bench, GROUPS, NETWORK, PLAIN, Section};
+use timing::Measured;
 
-/// The first step that has an image to start, and the first whose containers live on.
-const FIRST: &str = "step04";
-const DETACHED: &str = "step07";
+/// The step whose image, a plain folder, is the root of all peers.
+const ROOT: &str = "step04";
 
-#[derive(clap::Args)]
-#[command(after_help = "Examples:
-  cargo xtask bench step05                 start to exit, beside step 04, bubblewrap, runc, podman and Docker
-  cargo xtask bench --exec step07          exec in a running container, beside runc's and Docker's
-  cargo xtask bench --crowd=20 step07      20 containers at once; 500 when no number is given
-  cargo xtask bench step05 --data /dev/shm --options='--storage-driver vfs'
-
-Docker takes part when FORK_TO_VETH_DOCKER names its socket, such as unix:///tmp/docker.sock, and a daemon answers there.")]
-pub struct Args {
-    /// The step to measure; step07 with --exec and --crowd
-    #[arg(
-        default_value = FIRST,
-        default_value_ifs = [
-            ("exec", ArgPredicate::IsPresent, DETACHED),
-            ("crowd", ArgPredicate::IsPresent, DETACHED),
-        ],
-        value_parser = step
-    )]
-    step: String,
-    /// Time `exec` in a running container instead of a container's start
-    #[arg(long)]
-    exec: bool,
-    /// Start so many containers at once, and time their start, ps, stop and rm
-    #[arg(
-        long,
-        value_name = "N",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "500",
-        conflicts_with = "exec",
-        value_parser = clap::value_parser!(u32).range(1..)
-    )]
-    crowd: Option<u32>,
-    /// How many of the crowd are started at a time
-    #[arg(long, value_name = "N", default_value_t = 2, requires = "crowd", value_parser = clap::value_parser!(u32).range(1..))]
-    jobs: u32,
-    /// Options for the step's own `run`, such as '--network none'
-    #[arg(
-        long,
-        value_name = "OPTIONS",
-        default_value = "",
-        hide_default_value = true,
-        allow_hyphen_values = true
-    )]
-    options: String,
-    /// The folder in which images and containers are kept meanwhile; the system's for temporary files when not given
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// How often each command is run in a round
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
-    runs: u32,
-    /// Rounds through all commands
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    rounds: u32,
-}
+/// Where the published results are, from the checkout's root.
+pub const PUBLISHED: &str = "book/bench/results.json";
 
 pub fn run(args: &Args) -> Result<()> {
-    ensure!(found("hyperfine"), "hyperfine is not installed; apt-get install hyperfine");
-    ensure!(nix::unistd::geteuid().is_root(), "runc and the limits need root; run this as root");
-    let detached = args.exec || args.crowd.is_some();
-    ensure!(
-        !detached || args.step.as_str() >= DETACHED,
-        "{}: containers live on from {DETACHED} on; --exec and --crowd need such a step",
-        args.step
-    );
-    let built = build(&wanted(args)?)?;
+    ensure!(nix::unistd::geteuid().is_root(), "namespaces and limits need root; run this as root");
+    let wanted = args.wanted();
+    let patches = if wanted.contains(&Section::Naive) { naive::all()? } else { Vec::new() };
+    ensure!(!wanted.contains(&Section::Naive) || !patches.is_empty(), "there is no patch in xtask/naive");
+    let built = build(&steps_for(&wanted, &patches))?;
+    // From here on there is something to remove.
+    interrupt::catch(true)?;
     let place = Place::new(args.data.as_deref())?;
-    interrupt::catch()?;
-    place.tell()?;
-    let mut all = Vec::new();
-    for (step, bin) in built {
-        let options = if step == args.step { &args.options } else { "" };
-        all.push(Ours::new(step, bin, &place, options)?);
-    }
-    let pace = Pace { runs: args.runs, rounds: args.rounds };
-    match args.crowd {
-        Some(count) => crowd::run(&all[0], count, args.jobs, &pace, &place),
-        None if args.exec => exec::run(&all, &pace, &place),
-        None => start::run(&all, &pace, &place),
-    }
+    let real = |step: &str| built.get(step).cloned().with_context(|| format!("{step} was not built"));
+    let naive = naive::build(&patches, &place, real)?;
+    enclose::run(|| inside(args, &wanted, &built, naive, &place))
 }
 
-/// The step that was asked for first; for the start, then the step before it; step 04 last, which makes the plain folder
-/// that is the peers' root.
-fn wanted(args: &Args) -> Result<Vec<String>> {
-    let mut wanted = vec![args.step.clone()];
-    if args.crowd.is_some() {
-        return Ok(wanted);
-    }
-    if !args.exec {
-        let before = steps::find(&steps::all(), &args.step)?.1.map(|step| step.name.clone());
-        wanted.extend(before.filter(|name| name.as_str() >= FIRST));
-    }
-    wanted.push(FIRST.to_owned());
-    wanted.dedup();
-    Ok(wanted)
+/// What is done in the namespaces.
+fn inside(
+    args: &Args,
+    wanted: &[Section],
+    built: &BTreeMap<String, PathBuf>,
+    naive: Vec<Naive>,
+    place: &Place,
+) -> Result<()> {
+    let begin = Instant::now();
+    let about = about::before(place, args.quick)?;
+    let mut results = Results { about, ..Results::default() };
+    let ours = |(step, bin): (&String, &PathBuf)| Ours::new(step, bin.clone(), place.path(), step);
+    let ours: Vec<Ours> = built.iter().map(ours).collect::<Result<_>>()?;
+    ours.iter().try_for_each(Ours::prepare)?;
+    let root = ours.iter().find(|ours| ours.step == ROOT).context("no step has made a root")?.root();
+    let peers = Peers::find(&args.peers(), root, place)?;
+    let (pace, crowd) = (args.pace(), args.crowd());
+    let bench = Bench { ours, peers, naive, pace, place, crowd, quick: args.quick };
+    let measured = measure(&bench, wanted, &mut results);
+    about::after(&mut results.about, &bench.peers, begin.elapsed());
+    // Daemons end, and what lives on is removed, before anything is told.
+    results.absent.extend(bench.peers.absent.iter().cloned());
+    drop(bench);
+    let failed = measured?;
+    results.compare();
+    results.targets = targets::judge(&results);
+    tell(args, &results, failed.is_empty())?;
+    ensure!(failed.is_empty(), "not measured: {}", failed.join(", "));
+    Ok(())
 }
 
-/// Release builds of these steps: each one's name and binary, in their order.
-fn build(steps: &[String]) -> Result<Vec<(String, PathBuf)>> {
+/// Measures section by section. One that fails does not take the results of the others with it; which did is returned.
+fn measure(bench: &Bench, wanted: &[Section], results: &mut Results) -> Result<Vec<String>> {
+    let (mut groups, mut failed): (BTreeMap<&str, Group>, _) = (BTreeMap::new(), Vec::new());
+    for section in wanted {
+        let begin = Instant::now();
+        eprint!("{} … ", section.name());
+        let measured = section.run(bench);
+        interrupt::check()?;
+        let Measured { rows, absent, warnings } = measured.unwrap_or_else(|error| {
+            failed.push(section.name());
+            let mut nothing = Measured::default();
+            nothing.absent(&section.name(), &error);
+            nothing
+        });
+        eprintln!("{} s", begin.elapsed().as_secs());
+        for (id, row) in rows {
+            groups.entry(id).or_default().rows.push(row);
+        }
+        results.absent.extend(absent);
+        results.warnings.extend(warnings);
+    }
+    for (id, title) in GROUPS {
+        let found = groups.remove(id);
+        results.groups.extend(found.map(|group| Group {
+            id: id.to_owned(),
+            title: title.to_owned(),
+            ..group
+        }));
+    }
+    ensure!(groups.is_empty(), "a row is in none of the groups");
+    Ok(failed)
+}
+
+/// Prints the results, and writes them where they are wanted; for the book only the `whole` of them.
+fn tell(args: &Args, results: &Results, whole: bool) -> Result<()> {
+    let json = serde_json::to_string_pretty(results).context("write the results as JSON")? + "\n";
+    let published = (args.publish && whole).then(|| steps::root().join(PUBLISHED));
+    for file in args.output.iter().chain(&published) {
+        write(file, &json)?;
+    }
+    if let Some(file) = &args.svg {
+        write(file, &plot::svg(results).context("no start was measured, so there is nothing to draw")?)?;
+    }
+    print!("{}", if args.json { json } else { table::text(results) });
+    Ok(())
+}
+
+fn write(file: &Path, text: &str) -> Result<()> {
+    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
+    }
+    fs::write(file, text).with_context(|| format!("write {}", file.display()))
+}
+
+/// The steps that these sections run, in order.
+fn steps_for(wanted: &[Section], patches: &[naive::Patch]) -> Vec<String> {
+    let mut names: Vec<String> = match wanted.contains(&Section::Start) {
+        true => steps::all().into_iter().map(|step| step.name).collect(),
+        false => [ROOT, PLAIN, NETWORK].map(str::to_owned).to_vec(),
+    };
+    names.extend(patches.iter().map(|patch| patch.step.clone()));
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// Release builds of these steps: each one's name and binary.
+fn build(steps: &[String]) -> Result<BTreeMap<String, PathBuf>> {
     let mut arguments = vec!["build", "--release"];
     arguments.extend(steps.iter().flat_map(|step| ["--package", step]));
     let built = cargo::build(steps::root(), &arguments)?;
@@ -139,65 +166,14 @@ fn build(steps: &[String]) -> Result<Vec<(String, PathBuf)>> {
     steps.iter().map(binary).collect()
 }
 
-fn step(name: &str) -> Result<String> {
-    steps::find(&steps::all(), name)?;
-    if name < FIRST {
-        bail!("a container has no image before {FIRST}");
-    }
-    Ok(name.to_owned())
-}
-
-fn found(program: &str) -> bool {
-    grade::need::program(program).is_some()
-}
-
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
-    use super::{Args, wanted};
-
-    #[derive(Parser)]
-    struct Cli {
-        #[command(flatten)]
-        args: Args,
-    }
-
-    fn parsed(words: &str) -> Option<Args> {
-        Cli::try_parse_from(words.split_whitespace()).ok().map(|cli| cli.args)
-    }
+    use super::sections::Section;
+    use super::steps_for;
 
     #[test]
-    fn the_step_that_is_not_named_fits_what_is_measured() {
-        let step = |words: &str| parsed(words).unwrap().step;
-        assert_eq!(step("bench"), "step04");
-        assert_eq!(step("bench --exec"), "step07");
-        assert_eq!(step("bench --crowd"), "step07");
-        assert_eq!(step("bench --runs=1"), "step04");
-    }
-
-    #[test]
-    fn the_size_of_a_crowd_stands_behind_an_equals_sign() {
-        let crowd = |words: &str| parsed(words).and_then(|args| args.crowd);
-        assert_eq!(crowd("bench --crowd step07"), Some(500));
-        assert_eq!(crowd("bench --crowd=20 step07"), Some(20));
-        assert!(parsed("bench --crowd=0 step07").is_none());
-    }
-
-    #[test]
-    fn each_step_that_is_compared_is_built_once() {
-        let wanted = |words: &str| wanted(&parsed(words).unwrap()).unwrap();
-        assert_eq!(wanted("bench"), ["step04"]);
-        assert_eq!(wanted("bench step05"), ["step05", "step04"]);
-        assert_eq!(wanted("bench step06"), ["step06", "step05", "step04"]);
-        assert_eq!(wanted("bench --exec step07"), ["step07", "step04"]);
-        assert_eq!(wanted("bench --crowd step07"), ["step07"]);
-    }
-
-    #[test]
-    fn flags_that_do_not_fit_together_are_refused() {
-        for words in ["bench --exec --crowd", "bench --jobs 1", "bench step03", "bench step99"] {
-            assert!(parsed(words).is_none(), "{words}");
-        }
+    fn only_the_steps_that_are_run_are_built() {
+        assert_eq!(steps_for(&[Section::Exec], &[]), ["step04", "step07", "step08"]);
+        assert_eq!(steps_for(&[Section::Start], &[]).len(), 8);
     }
 }

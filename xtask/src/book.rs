@@ -10,6 +10,7 @@ pub mod items;
 mod lex;
 mod listing;
 pub mod markdown;
+mod measured;
 mod mistakes;
 mod plan;
 mod preprocess;

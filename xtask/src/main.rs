@@ -46,7 +46,7 @@ enum Command {
     Uml(uml::Args),
     /// Run the ordinary user's legs, count the outcomes of all legs, look for what they left on the host
     Legs(legs::Args),
-    /// Time a step's containers beside other runtimes': start, exec, and many at once
+    /// Measure the steps beside other runtimes: start, exec, many at once, memory, import, throughput
     Bench(bench::Args),
     /// Count the system calls of a start at every step, and compare them with the table in xtask/syscalls.toml
     Syscalls(syscalls::Args),

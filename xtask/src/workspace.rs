@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::steps;
 
@@ -36,6 +37,20 @@ pub fn lay_out(source: &Path, workspace: &Path) -> Result<()> {
     table.insert("members".to_owned(), vec!["step"].into());
     fs::write(workspace.join("Cargo.toml"), root.to_string())?;
     fs::copy(steps::root().join("Cargo.lock"), workspace.join("Cargo.lock"))?;
+    Ok(())
+}
+
+/// Applies a patch to the copy that was laid out.
+///
+/// # Errors
+/// When it does not apply: what git has to say.
+pub fn apply(workspace: &Path, patch: &Path) -> Result<()> {
+    let mut git = Command::new("git");
+    git.current_dir(workspace.join("step")).arg("apply").arg(patch);
+    // Outside of any repository, so that paths are taken from here.
+    let output = git.env("GIT_CEILING_DIRECTORIES", workspace).output().context("start git")?;
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{} does not apply any more: {}", patch.display(), complaint.trim());
     Ok(())
 }
 

@@ -7,9 +7,11 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction
 
 static CAUGHT: AtomicBool = AtomicBool::new(false);
 
-/// From here on SIGINT, SIGTERM and SIGHUP are only noted; [`check`] tells. What is ignored stays so, for nohup(1).
-pub fn catch() -> Result<()> {
-    let noting = SigAction::new(SigHandler::Handler(note), SaFlags::SA_RESTART, SigSet::empty());
+/// From here on SIGINT, SIGTERM and SIGHUP are only noted; [`check`] and [`take`] tell. What is ignored stays so, for
+/// nohup(1). With `restart`, system calls go on as if nothing had come.
+pub fn catch(restart: bool) -> Result<()> {
+    let flags = if restart { SaFlags::SA_RESTART } else { SaFlags::empty() };
+    let noting = SigAction::new(SigHandler::Handler(note), flags, SigSet::empty());
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         // SAFETY: the handler stores into an atomic and does nothing else, which is allowed in any handler.
         let before = unsafe { sigaction(signal, &noting) }.with_context(|| format!("catch {signal}"))?;
@@ -30,4 +32,9 @@ extern "C" fn note(_signal: nix::libc::c_int) {
 pub fn check() -> Result<()> {
     ensure!(!CAUGHT.load(Ordering::Relaxed), "interrupted");
     Ok(())
+}
+
+/// Whether one has come since this was asked last.
+pub fn take() -> bool {
+    CAUGHT.swap(false, Ordering::Relaxed)
 }

@@ -1,42 +1,56 @@
 //! Where images and containers are kept while they are measured.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use grade::kernel::Mount;
 
+use super::leftovers;
 use crate::scratch::Scratch;
 
-/// A folder of our own in the one that was asked for.
-pub struct Place(Scratch);
+/// A folder of our own in the one that was asked for, and the name of a cgroup.
+pub struct Place {
+    scratch: Scratch,
+    pub group: String,
+}
 
 impl Place {
     pub fn new(folder: Option<&Path>) -> Result<Place> {
-        let scratch = match folder {
-            Some(folder) => {
-                let folder = folder.canonicalize().with_context(|| format!("find {}", folder.display()))?;
-                Scratch::beneath(&folder, "bench")?
-            }
-            None => Scratch::new("bench")?,
-        };
-        Ok(Place(scratch))
+        let folder = folder.map_or_else(std::env::temp_dir, Path::to_owned);
+        let folder = folder.canonicalize().with_context(|| format!("find {}", folder.display()))?;
+        leftovers::sweep(&folder)?;
+        Ok(Place { scratch: Scratch::beneath(&folder, "bench")?, group: leftovers::group() })
     }
 
     pub fn path(&self) -> &Path {
-        self.0.path()
+        self.scratch.path()
     }
 
-    /// Prints what the figures depend on: the filesystem, and how busy the machine is.
-    pub fn tell(&self) -> Result<()> {
-        let path = self.path().canonicalize().with_context(|| format!("find {}", self.path().display()))?;
+    /// A file for the last words of whatever is run.
+    pub fn words(&self) -> PathBuf {
+        self.path().join("words")
+    }
+
+    pub fn folder(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.path().join(name);
+        fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+        Ok(folder)
+    }
+
+    /// The kind of filesystem that it is on.
+    pub fn filesystem(&self) -> Result<String> {
         let mounts = grade::Process::this().mounts()?;
-        let on = holding(&mounts, &path).with_context(|| format!("{} is on no mount", path.display()))?;
-        let load = fs::read_to_string("/proc/loadavg").context("read /proc/loadavg")?;
-        let load = load.split(' ').next().unwrap_or_default();
-        let processors = std::thread::available_parallelism().context("count the processors")?;
-        println!("data on {}: {}; load {load}, {processors} processors", on.fstype, path.display());
-        Ok(())
+        let on = holding(&mounts, self.path());
+        Ok(on.with_context(|| format!("{} is on no mount", self.path().display()))?.fstype.clone())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Err(error) = leftovers::remove_groups_named(&self.group) {
+            eprintln!("xtask: {error:#}");
+        }
     }
 }
 

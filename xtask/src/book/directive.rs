@@ -1,5 +1,5 @@
 //! The directives that a page may hold: `{{#diff …}}`, `{{#code …}}`, `{{#exercises …}}`, `{{#plan …}}`,
-//! `{{#mistakes …}}`, `{{#file …}}`.
+//! `{{#mistakes …}}`, `{{#file …}}`, `{{#bench …}}`.
 
 use anyhow::{bail, ensure};
 
@@ -11,6 +11,7 @@ pub enum Directive {
     Plan { id: String },
     Mistakes { step: String },
     File { file: String },
+    Bench { part: String },
 }
 
 /// Reads a line that holds a directive and nothing else. A line without any is `None`.
@@ -61,8 +62,14 @@ pub fn parse(line: &str) -> anyhow::Result<Option<Directive>> {
             );
             Ok(Some(Directive::File { file: step }))
         }
+        "bench" => {
+            ensure!(!step.is_empty() && file.is_empty(), "it names a part: {{{{#bench targets}}}}");
+            Ok(Some(Directive::Bench { part: step }))
+        }
         other => {
-            bail!("there is no directive `{other}`; there are diff, code, exercises, plan, mistakes, file")
+            bail!(
+                "there is no directive `{other}`; there are diff, code, exercises, plan, mistakes, file, bench"
+            )
         }
     }
 }
@@ -91,6 +98,7 @@ mod tests {
             parse("{{#mistakes step02}}").unwrap(),
             Some(Directive::Mistakes { step: "step02".into() })
         );
+        assert_eq!(parse("{{#bench plot}}").unwrap(), Some(Directive::Bench { part: "plot".into() }));
         assert_eq!(parse("plain {{ text").unwrap(), None);
     }
 
@@ -107,6 +115,7 @@ mod tests {
             "{{#plan}}",
             "{{#mistakes step01 more}}",
             "{{#file}}",
+            "{{#bench}}",
         ];
         for line in wrong {
             assert!(parse(line).is_err(), "{line}");

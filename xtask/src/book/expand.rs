@@ -15,6 +15,7 @@ use super::exercises::{self, Exercises};
 use super::items::Source;
 use super::listing::{self, Style};
 use super::markdown::{Page, closes, opens};
+use super::measured;
 use super::mistakes;
 use super::plan::Plans;
 use super::select;
@@ -121,6 +122,7 @@ impl Workshop {
             }
             Directive::Plan { id } => self.plans.markdown(&id, &self.exercises, &self.steps).map(Some),
             Directive::File { file } => verbatim::markdown(steps::root(), &file).map(Some),
+            Directive::Bench { part } => measured::markdown(steps::root(), &part).map(Some),
             Directive::Mistakes { step } => mistakes::markdown(steps::find(&self.steps, &step)?.0).map(Some),
         }
     }

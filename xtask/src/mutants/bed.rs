@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail};
 use nix::fcntl::{Flock, FlockArg};
 use serde::Deserialize;
 
@@ -108,7 +108,7 @@ impl Bed {
     /// Builds the step, with these patches one upon the other; returns the staged binary, which has `name` in its own.
     pub fn build(&self, name: &str, patches: &[&Path]) -> Result<PathBuf> {
         workspace::lay_out(&self.source, &self.workspace)?;
-        patches.iter().try_for_each(|patch| self.apply(patch))?;
+        patches.iter().try_for_each(|patch| workspace::apply(&self.workspace, patch))?;
         let target = mutants_folder().join("build");
         let target = target.to_str().context("the checkout's path is not UTF-8")?;
         let arguments =
@@ -124,17 +124,7 @@ impl Bed {
     /// Whether a variant's patch fits the step as it is: this much is asked of those, too, that there is no time to build.
     pub fn applies(&self, variant: &Variant) -> Result<()> {
         workspace::lay_out(&self.source, &self.workspace)?;
-        self.apply(&variant.patch)
-    }
-
-    fn apply(&self, patch: &Path) -> Result<()> {
-        let mut git = Command::new("git");
-        git.current_dir(self.workspace.join("step")).arg("apply").arg(patch);
-        // Outside of any repository, so that paths are taken from here.
-        let output = git.env("GIT_CEILING_DIRECTORIES", &self.workspace).output().context("start git")?;
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "{} does not apply any more: {}", patch.display(), complaint.trim());
-        Ok(())
+        workspace::apply(&self.workspace, &variant.patch)
     }
 
     /// Holds a binary to checks of its step, as the leg's user.
