@@ -101,11 +101,12 @@ pub fn whole(
             // A compiler needs more than what it compiles.
             let (memory, processes) = (2 * limits.memory, 4 * limits.processes);
             match one.build(Limits { memory, processes, ..limits }) {
-                Ok((entry, binary)) => {
-                    report.millis += entry.millis;
-                    let _ = on_entry(&entry);
-                    report.entries.push(entry);
-                    binary
+                Ok(attempt) => {
+                    report.millis += attempt.entry.millis;
+                    report.peak_memory = attempt.peak_memory;
+                    let _ = on_entry(&attempt.entry);
+                    report.entries.push(attempt.entry);
+                    attempt.binary
                 }
                 Err(error) => {
                     report.machine.lack = Some(format!("{error:#}"));

@@ -7,7 +7,6 @@
 
 use std::fs;
 use std::io::Read;
-use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -16,13 +15,12 @@ use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::mount::{MsFlags, mount};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, pipe2, setsid};
 
 use crate::check::{Check, Outcome};
-use crate::kernel::{Process, patient};
+use crate::kernel::{Ending, Process, patient};
 use crate::subject::Subject;
 use crate::sweep::remove_all;
 
@@ -38,6 +36,9 @@ pub const GUARD: &str = "__check";
 
 /// Four texts of the longest kind in JSON, whose escapes make six bytes of one.
 const LONGEST_OUTCOME: i32 = 256 * 1024;
+
+/// Orphans are reaped, and the clock and the disk looked at, this often at least.
+const LOOK_AROUND: Duration = Duration::from_millis(20);
 
 /// What the harness tells the guard beside the check.
 #[derive(Clone, Copy, Debug, Default)]
@@ -174,7 +175,7 @@ enum Ended {
 /// Waits for the check and reaps the orphans that come to the guard meanwhile.
 fn wait(child: Pid, limit: Duration, mut disk: Option<disk::Watch>) -> Result<Ended> {
     let deadline = Instant::now() + patient(limit);
-    let stdin = std::io::stdin();
+    let (stdin, ending) = (std::io::stdin(), Ending::of(Process(child.as_raw()))?);
     loop {
         loop {
             match waitpid(None::<Pid>, Some(WaitPidFlag::WNOHANG)) {
@@ -191,8 +192,7 @@ fn wait(child: Pid, limit: Duration, mut disk: Option<disk::Watch>) -> Result<En
             return Ok(Ended::DiskIsFull(used));
         }
         // The harness writes nothing: an event on stdin is the harness's end.
-        let mut fds = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
-        if poll(&mut fds, PollTimeout::from(5_u8)).is_ok_and(|ready| ready > 0) {
+        if ending.wait(Some(&stdin), LOOK_AROUND) {
             return Ok(Ended::TimeIsUp);
         }
     }

@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::check::mismatch;
-use crate::kernel::{Process, patient, until};
+use crate::kernel::{Ending, Process, patient, until};
 
 mod stream;
 
@@ -209,14 +209,15 @@ impl Running {
             if let Some(status) = self.child.try_wait()? {
                 break status;
             }
-            if Instant::now() >= deadline {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
                 bail!(
                     "expected `{}` to end within {limit:?}, it still runs; stderr: {}",
                     self.line,
                     self.stderr_now()
                 );
             }
-            std::thread::sleep(Duration::from_millis(1));
+            Ending::of(self.runtime())?.wait(None, left);
         };
         // Something that outlives the runtime may hold the pipe: then what has come is all there is.
         let rest = Duration::from_secs(1);

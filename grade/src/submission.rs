@@ -3,7 +3,6 @@
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -17,8 +16,11 @@ use crate::warden::{self, Limits, Said, Work};
 mod cargo;
 
 pub(crate) use cargo::build_inside;
+use cargo::caches;
 pub use cargo::{Build, Built};
-use cargo::{cargo, home};
+
+/// Bytes of a Cargo.toml. It is read before anything limits who reads it.
+const LONGEST_MANIFEST: u64 = 1 << 20;
 
 /// A submission in either shape.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +48,17 @@ impl Source {
             Source::Crate(one) => &one.dir,
         }
     }
+}
+
+/// How a crate was built.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// What the report says of it.
+    pub entry: Entry,
+    /// The binary, when it went well.
+    pub binary: Option<PathBuf>,
+    /// Bytes of memory that the build used at the most, where the kernel could tell.
+    pub peak_memory: Option<u64>,
 }
 
 /// A crate to be built.
@@ -93,13 +106,12 @@ impl Crate {
         let dir = fs::canonicalize(dir).with_context(|| format!("find the folder {}", dir.display()))?;
         let manifest = dir.join("Cargo.toml");
         ensure!(manifest.is_file(), "{} has no Cargo.toml: hand in a crate, or --bin PATH", dir.display());
-        let output = Command::new(cargo())
-            .args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"])
-            .arg(&manifest)
-            .stderr(Stdio::null())
-            .output()
-            .context("start cargo metadata")?;
-        let Ok(found) = serde_json::from_slice::<Manifests>(&output.stdout) else {
+        let size = fs::metadata(&manifest)?.len();
+        ensure!(
+            size <= LONGEST_MANIFEST,
+            "a Cargo.toml of {size} bytes, where {LONGEST_MANIFEST} are allowed"
+        );
+        let Ok(found) = serde_json::from_slice::<Manifests>(&cargo::metadata(&manifest)?) else {
             return Ok(Crate { dir, assignment: None, target: None, workspace: None });
         };
         let workspace = Some((found.workspace_root, found.target_directory));
@@ -112,8 +124,15 @@ impl Crate {
     #[must_use]
     pub fn built_apart(mut self) -> Crate {
         let own = self.dir.join("target");
-        self.workspace = self.workspace.map(|(root, _)| (root, own));
+        let inside = |root: PathBuf| if root.starts_with(&self.dir) { root } else { self.dir.clone() };
+        self.workspace = self.workspace.map(|(root, _)| (inside(root), own));
         self
+    }
+
+    /// Why it is not built at all: what it is built in can be written to, and a symlink could lead to anybody's files.
+    fn refusal(&self) -> Option<String> {
+        let (_, target) = self.workspace.as_ref()?;
+        target.is_symlink().then(|| format!("{} is a symlink: nothing is built there", target.display()))
     }
 
     fn work(&self) -> Result<Build> {
@@ -127,17 +146,21 @@ impl Crate {
             fs::create_dir_all(target).with_context(|| format!("make {}", target.display()))?;
             writable.extend([root.clone(), target.clone()]);
         }
-        writable.extend(home().filter(|home| home.is_dir()));
+        writable.extend(caches());
         writable.sort();
         writable.dedup();
         Ok(Build { dir: self.dir.clone(), arguments, writable })
     }
 
-    /// Builds it under a warden. The entry says how that went, and the path leads to the binary when it went well.
+    /// Builds it under a warden.
     ///
     /// # Errors
     /// When this machine cannot build anything.
-    pub fn build(&self, limits: Limits) -> Result<(Entry, Option<PathBuf>)> {
+    pub fn build(&self, limits: Limits) -> Result<Attempt> {
+        if let Some(words) = self.refusal() {
+            let entry = Entry::build(Outcome::fail(words), 0);
+            return Ok(Attempt { entry, binary: None, peak_memory: None });
+        }
         let start = Instant::now();
         let (mut built, mut lack) = (None, None);
         let end = warden::run(&Work::Build(self.work()?), limits, &mut |said| {
@@ -160,7 +183,7 @@ impl Crate {
             Some(built) => self.judge(built),
         };
         let millis = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Ok((Entry::build(outcome, millis), binary))
+        Ok(Attempt { entry: Entry::build(outcome, millis), binary, peak_memory: end.peak_memory })
     }
 
     fn judge(&self, built: Built) -> (Outcome, Option<PathBuf>) {
@@ -206,46 +229,4 @@ fn target_of(package: Package) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn package(json: &str) -> Package {
-        serde_json::from_str(json).unwrap()
-    }
-
-    #[test]
-    fn the_step_is_in_the_metadata_or_in_the_name() {
-        let with = |name: &str, metadata: &str| {
-            let json = format!(
-                r#"{{"name":"{name}","manifest_path":"/m","metadata":{metadata},"default_run":null,"targets":[]}}"#
-            );
-            assignment_of(&package(&json))
-        };
-        let step = |number| Some(Assignment::Step(number));
-        assert_eq!(with("step03", "null"), step(3));
-        assert_eq!(with("my-step07", "null"), step(7));
-        assert_eq!(with("mine", r#"{"grade":{"step":"step04"}}"#), step(4));
-        assert_eq!(with("step03", r#"{"grade":{"step":"step04"}}"#), step(4));
-        assert_eq!(with("step03", r#"{"grade":{"exercise":"no-such","step":"step03"}}"#), None);
-        assert_eq!(
-            (with("mine", "null"), with("step09", "null"), with("footstep03", "null")),
-            (None, None, None)
-        );
-    }
-
-    #[test]
-    fn the_program_is_the_only_one_or_the_default() {
-        let with = |run: &str, names: &[&str]| {
-            let target = |name: &&str| format!(r#"{{"name":"{name}","kind":["bin"]}}"#);
-            let targets: Vec<String> = names.iter().map(target).collect();
-            target_of(package(&format!(
-                r#"{{"name":"mine","manifest_path":"/m","metadata":null,"default_run":{run},"targets":[{}]}}"#,
-                targets.join(",")
-            )))
-        };
-        assert_eq!(with("null", &["other"]).as_deref(), Some("other"));
-        assert_eq!(with("null", &["other", "mine"]).as_deref(), Some("mine"));
-        assert_eq!(with(r#""other""#, &["other", "mine"]).as_deref(), Some("other"));
-        assert_eq!(with("null", &["one", "two"]), None);
-    }
-}
+mod tests;

@@ -23,6 +23,7 @@ use crate::submission::{Build, Built};
 
 mod group;
 mod life;
+mod memory;
 mod shelter;
 
 pub(crate) use life::main;
@@ -50,15 +51,15 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { seconds: 600, memory: 2 << 30, processes: 1024, disk: 2 << 30, jobs: at_once() }
+        Limits { seconds: 600, memory: 2 << 30, processes: 1024, disk: 1 << 30, jobs: at_once() }
     }
 }
 
-/// Checks that this machine can run at once. A check waits for more time than it computes, so two share a processor; and
-/// of the largest machine some more would get into each other's way.
+/// Checks that this machine can run at once. A check waits for twice the time that it computes, so three share a
+/// processor; and of the largest machine some more would get into each other's way.
 #[must_use]
 pub fn at_once() -> usize {
-    std::thread::available_parallelism().map_or(2, |count| (2 * count.get()).min(16))
+    std::thread::available_parallelism().map_or(3, |count| (3 * count.get()).min(16))
 }
 
 /// What a warden guards.
@@ -92,6 +93,16 @@ pub struct End {
     pub time_is_up: bool,
     /// Bytes of memory at the most: of all processes at once, or, where the kernel counted no group, of the largest one.
     pub peak_memory: Option<u64>,
+}
+
+impl End {
+    /// In a line of its own, also when the work was ended in the middle of one.
+    fn say(&self) -> Result<()> {
+        let mut out = std::io::stdout().lock();
+        out.write_all(b"\n")?;
+        drop(out);
+        say(self)
+    }
 }
 
 /// Does the work under a warden, and hands on what it says; `Break` ends the work.

@@ -2,7 +2,7 @@
 
 mod count;
 mod docker;
-mod host;
+pub mod host;
 mod user;
 
 use std::path::PathBuf;

@@ -3,6 +3,7 @@
 mod bench;
 mod book;
 mod cargo;
+mod classroom;
 mod drift;
 mod exercises;
 mod legs;
@@ -40,6 +41,8 @@ enum Command {
     Transcripts(transcripts::Args),
     /// Prove of each exercise that the step lacks it, its solution has it, and each wrong one loses what it names
     Exercises(exercises::Args),
+    /// Grade a class of planted wrong variants in one batch, and compare each score with what it has to be
+    Classroom(classroom::Args),
     /// Prove that each planted wrong variant of a step loses the check that it names
     Mutants(mutants::Args),
     /// Run the checks on a second kernel, user-mode Linux with cgroup v2 alone
@@ -76,6 +79,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Book(args) => book::run(&args),
         Command::Transcripts(args) => transcripts::run(&args),
         Command::Exercises(args) => exercises::run(&args),
+        Command::Classroom(args) => classroom::run(&args),
         Command::Mutants(args) => mutants::run(&args),
         Command::Uml(args) => uml::run(&args),
         Command::Legs(args) => legs::run(&args),

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use grade::batch::{self, Terms};
 use grade::exercise::Assignment;
 use grade::report::Status;
@@ -25,12 +25,12 @@ pub(super) struct Args {
     /// Grade so many at once
     #[arg(long, value_name = "N", default_value_t = a_fourth())]
     jobs: usize,
-    /// How to report
+    /// How to report; may be given several times
     #[arg(long, value_name = "FORMAT", default_value = "csv", value_parser = ["csv", "json", "html"])]
-    format: String,
-    /// Where the report goes instead of stdout
+    format: Vec<String>,
+    /// Where the report goes instead of stdout: the first --output is for the first --format, and so on
     #[arg(long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    output: Vec<PathBuf>,
     /// Run only the checks with these ids, separated by commas
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     filter: Vec<String>,
@@ -45,6 +45,9 @@ fn a_fourth() -> usize {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
+    let (formats, files) = (args.format.len(), args.output.len());
+    ensure!(files <= formats, "there are {files} --output for {formats} reports");
+    ensure!(formats - files < 2, "two reports on stdout would get mixed: give all but one an --output FILE");
     let paths = batch::submissions(&args.dir)?;
     let jobs = (at_once() / args.jobs.max(1)).max(1);
     let limits = Limits { seconds: args.time_limit, jobs, ..Limits::default() };
@@ -61,14 +64,16 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         bar.inc(1);
     });
     bar.finish_and_clear();
-    let rendered = match args.format.as_str() {
-        "csv" => batch::csv::render(&graded),
-        "json" => batch::json::render(&graded)?,
-        _ => batch::html::render(&graded, &format!("Grading of {}", args.dir.display())),
-    };
-    match &args.output {
-        Some(file) => fs::write(file, rendered).with_context(|| format!("write {}", file.display()))?,
-        None => print(&rendered)?,
+    for (number, format) in args.format.iter().enumerate() {
+        let rendered = match format.as_str() {
+            "csv" => batch::csv::render(&graded),
+            "json" => batch::json::render(&graded)?,
+            _ => batch::html::render(&graded, &format!("Grading of {}", args.dir.display())),
+        };
+        match args.output.get(number) {
+            Some(file) => fs::write(file, rendered).with_context(|| format!("write {}", file.display()))?,
+            None => print(&rendered)?,
+        }
     }
     let judged =
         graded.iter().any(|one| one.result.as_ref().is_ok_and(|report| report.status() != Status::CannotRun));

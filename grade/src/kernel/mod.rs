@@ -10,8 +10,10 @@ use anyhow::{Context, Result};
 
 use crate::check::mismatch;
 
+mod ending;
 mod tables;
 
+pub(crate) use ending::Ending;
 pub use tables::{Membership, Mount, hierarchy};
 
 /// Polls `look` every few milliseconds until it returns `Some`.

@@ -15,7 +15,7 @@ pub enum Format {
     Json,
     /// JUnit's XML, which most CI systems read.
     Junit,
-    /// The Test Anything Protocol, version 14.
+    /// The Test Anything Protocol, version 13.
     Tap,
     /// Gradescope's `results.json`.
     Gradescope,

@@ -1,5 +1,5 @@
-//! The Test Anything Protocol, version 14. What a check found stands below its line as YAML, whose double-quoted
-//! strings take everything that JSON's do.
+//! The Test Anything Protocol, version 13: readers of 14 read it, too, and Perl's `prove` reads no later one. What a check
+//! found stands below its line as YAML, whose double-quoted strings take everything that JSON's do.
 
 use std::fmt::Write;
 
@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::{Entry, Report};
 
 pub(super) fn render(report: &Report) -> Result<String> {
-    let mut out = String::from("TAP version 14\n");
+    let mut out = String::from("TAP version 13\n");
     if report.entries.is_empty() {
         writeln!(out, "1..0 # SKIP {}", line(&report.lack().unwrap_or_default()))?;
         return Ok(out);

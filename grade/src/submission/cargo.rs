@@ -1,13 +1,16 @@
 //! The build itself, as the warden's child does it.
 
 use std::ffi::OsString;
+use std::fs::{self, File};
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::kernel::{Ending, Process};
 use crate::warden::{self, Said};
 
 /// Of what cargo says to people, this much is kept: an error stands at the beginning.
@@ -54,13 +57,47 @@ impl Built {
     }
 }
 
+/// Cargo may think this long about a manifest: one can name the whole machine as its workspace.
+const THINKING: Duration = Duration::from_secs(20);
+
 /// The cargo that runs this, else the one in PATH.
-pub(super) fn cargo() -> OsString {
+fn cargo() -> OsString {
     std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
+/// What cargo knows of a manifest; nothing when it is broken. It looks for settings, and rustup for a toolchain, from the
+/// folder that they are started in: a submission's must not say what runs here, outside of all limits.
+pub(super) fn metadata(manifest: &Path) -> Result<Vec<u8>> {
+    let mut command = Command::new(cargo());
+    command.args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"]).arg(manifest);
+    command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    if let Some(folder) = std::env::var_os("CARGO_TARGET_DIR") {
+        command.env("CARGO_TARGET_DIR", std::path::absolute(folder)?);
+    }
+    let mut child = command.spawn().context("start cargo metadata")?;
+    let stdout = child.stdout.take().context("cargo has no stdout")?;
+    let words = std::thread::spawn(move || first(stdout, MESSAGES));
+    Ending::of(Process(child.id().cast_signed()))?.wait(None, THINKING);
+    // It has ended already, as a rule.
+    let _ = child.kill();
+    child.wait()?;
+    Ok(words.join().unwrap_or_default().into_bytes())
+}
+
+/// What cargo has to write of what it keeps for everybody: what it has downloaded, and its locks. Its settings and
+/// programs are not among it: they are run by others.
+pub(super) fn caches() -> Vec<PathBuf> {
+    let Some(home) = home().filter(|home| home.is_dir()) else { return Vec::new() };
+    let folders = ["registry", "git"].map(|name| home.join(name));
+    let locks = [".package-cache", ".package-cache-mutate"].map(|name| home.join(name));
+    // Whoever may not make them may not write them either.
+    folders.iter().for_each(|folder| drop(fs::create_dir_all(folder)));
+    locks.iter().for_each(|lock| drop(File::options().append(true).create(true).open(lock)));
+    folders.into_iter().chain(locks).filter(|path| path.exists()).collect()
+}
+
 /// Where cargo keeps what it has downloaded.
-pub(super) fn home() -> Option<PathBuf> {
+fn home() -> Option<PathBuf> {
     let default = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo"));
     std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(default)
 }

@@ -18,6 +18,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, setsid};
 
 use super::group::Group;
+use super::memory::Ground;
 use super::{End, Limits, Said, WARDEN, Work, say, shelter, start};
 use crate::guard::end::end_descendants;
 use crate::guard::namespace::mount_proc;
@@ -52,6 +53,7 @@ pub(crate) fn main(arguments: &[OsString]) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     };
+    let ground = Ground::lay(&folder, &work, &limits);
     let group = if root { Group::make(&limits) } else { Group::default() };
     // SAFETY: the warden has a single thread, so the child's copy of memory is consistent and it may go on as an
     // ordinary process.
@@ -70,8 +72,8 @@ pub(crate) fn main(arguments: &[OsString]) -> Result<ExitCode> {
             let ended = end_descendants(false);
             let peak_memory = group.peak().or_else(largest);
             let removed = group.remove();
-            let cleared = if matches!(work, Work::Sweep(..)) { Ok(()) } else { clear(&work, folder, well) };
-            say(&End { time_is_up, peak_memory })?;
+            let cleared = if matches!(work, Work::Sweep(..)) { Ok(()) } else { clear(&work, &ground, well) };
+            End { time_is_up, peak_memory }.say()?;
             ended.and(removed).and(cleared).map(|()| ExitCode::SUCCESS)
         }
     }
@@ -85,20 +87,21 @@ fn folder_of(work: &Work) -> Result<PathBuf> {
 }
 
 /// Removes the folder; when the checks could not end, the binary gets a last run in it before.
-fn clear(work: &Work, folder: PathBuf, well: bool) -> Result<()> {
+fn clear(work: &Work, ground: &Ground, well: bool) -> Result<()> {
     if let (Work::Checks(checks), false) = (work, well) {
         // The namespace in which children were born died with its first process.
         setns(File::open("/proc/self/ns/pid")?, CloneFlags::CLONE_NEWPID).or_else(|error| match error {
             Errno::EPERM => Ok(()),
             error => Err(error),
         })?;
-        let mut sweep = start(&Work::Sweep(checks.clone(), folder.clone()), SWEEP)?;
+        let mut sweep = start(&Work::Sweep(checks.clone(), ground.folder.to_path_buf()), SWEEP)?;
         // Its stdin stays open until it has ended; what it says is of no interest.
         let said = sweep.stdout.take();
         std::io::copy(&mut said.context("it has no stdout")?, &mut std::io::sink())?;
         sweep.wait()?;
     }
-    remove_folder(&folder)
+    ground.clear().context("unmount the grading's folder")?;
+    remove_folder(ground.folder)
 }
 
 /// Where the warden's child works.

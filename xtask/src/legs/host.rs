@@ -28,7 +28,7 @@ pub fn after(file: &Path) -> Result<()> {
     Ok(())
 }
 
-fn difference(before: &str, after: &str) -> Vec<String> {
+pub fn difference(before: &str, after: &str) -> Vec<String> {
     let diff = TextDiff::from_lines(before, after);
     let changes = diff.iter_all_changes();
     changes
@@ -46,7 +46,7 @@ fn difference(before: &str, after: &str) -> Vec<String> {
         .collect()
 }
 
-fn state() -> Result<String> {
+pub fn state() -> Result<String> {
     let mut lines = mounts()?;
     lines.extend(cgroups(Path::new("/sys/fs/cgroup")));
     lines.extend(named("/sys/class/net", |_| true)?.into_iter().map(|name| format!("link {name}")));

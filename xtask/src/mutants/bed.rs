@@ -86,6 +86,11 @@ impl Bed {
             .into_iter()
             .find(|one| one.target == "grade" && !one.test)
             .context("cargo built no grade")?;
+        Bed::with(step, &grade.path)
+    }
+
+    /// The same with a `grade` that is there already.
+    pub fn with(step: &Step, grade: &Path) -> Result<Bed> {
         let workspace = mutants_folder().join(&step.name);
         fs::create_dir_all(&workspace).with_context(|| format!("make {}", workspace.display()))?;
         let lock = File::create(workspace.with_file_name("lock")).context("make the workspaces' lock")?;
@@ -94,7 +99,7 @@ impl Bed {
         let stage = Scratch::new("mutants")?;
         fs::set_permissions(stage.path(), fs::Permissions::from_mode(0o755))?;
         let staged = stage.path().join("grade");
-        fs::copy(&grade.path, &staged).context("stage grade")?;
+        fs::copy(grade, &staged).context("stage grade")?;
         Ok(Bed {
             step: step.name.clone(),
             source: step.path.clone(),
