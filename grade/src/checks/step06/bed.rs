@@ -15,7 +15,7 @@ use crate::subject::{PATIENCE, write_file};
 use crate::{Launch, Output, Process, Running, Subject, Verdict, expect, expect_eq};
 
 /// A data folder of one check's own: volumes of checks that run at the same time do not meet.
-pub(super) struct Bed<'a> {
+pub(crate) struct Bed<'a> {
     pub subject: &'a Subject,
     pub data: PathBuf,
 }
@@ -100,18 +100,18 @@ impl<'a> Bed<'a> {
 }
 
 /// Ends a container of [`Bed::up`], so that nothing of it is left in the scratch folder.
-pub(super) fn end(running: &mut Running) -> Result<Output> {
+pub(crate) fn end(running: &mut Running) -> Result<Output> {
     running.close_stdin();
     running.wait(PATIENCE)?.success()
 }
 
 /// `SOURCE:REST`, as `-v` takes it.
-pub(super) fn spec(source: &Path, rest: &str) -> String {
+pub(crate) fn spec(source: &Path, rest: &str) -> String {
     format!("{}:{rest}", source.display())
 }
 
 /// The one mount on `point` in the container.
-pub(super) fn mount_at(command: Process, point: &str) -> Result<Mount> {
+pub(crate) fn mount_at(command: Process, point: &str) -> Result<Mount> {
     let mut found = command.mounts()?;
     found.retain(|mount| mount.point == point);
     match <[Mount; 1]>::try_from(found) {
@@ -121,18 +121,18 @@ pub(super) fn mount_at(command: Process, point: &str) -> Result<Mount> {
 }
 
 /// Whether the mount itself has this option: a filesystem that is writable as a whole can be mounted read-only.
-pub(super) fn itself(mount: &Mount, option: &str) -> bool {
+pub(crate) fn itself(mount: &Mount, option: &str) -> bool {
     mount.options.iter().any(|own| own == option)
 }
 
 /// What a path leads to, whatever its name: device and inode numbers.
-pub(super) fn identity(path: &Path) -> Result<(u64, u64)> {
+pub(crate) fn identity(path: &Path) -> Result<(u64, u64)> {
     let there = fs::metadata(path).with_context(|| format!("look at {}", path.display()))?;
     Ok((there.dev(), there.ino()))
 }
 
 /// Ends the check unless the container has exactly `source` at `point`, which holds no symlink.
-pub(super) fn expect_mounted(command: Process, point: &str, source: &Path) -> Result<Mount> {
+pub(crate) fn expect_mounted(command: Process, point: &str, source: &Path) -> Result<Mount> {
     let mount = mount_at(command, point)?;
     let inside = identity(&command.path(&format!("root{point}")))?;
     expect_eq!(inside, identity(source)?, "device and inode of {point}, which is {}", source.display());
@@ -140,7 +140,7 @@ pub(super) fn expect_mounted(command: Process, point: &str, source: &Path) -> Re
 }
 
 /// The names in a folder, sorted.
-pub(super) fn names(dir: &Path) -> Result<Vec<String>> {
+pub(crate) fn names(dir: &Path) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(dir).with_context(|| format!("list {}", dir.display()))? {
         names.push(entry?.file_name().to_string_lossy().into_owned());
@@ -150,7 +150,7 @@ pub(super) fn names(dir: &Path) -> Result<Vec<String>> {
 }
 
 /// A folder of the host with a file in it, which no container may reach.
-pub(super) struct Victim(pub PathBuf);
+pub(crate) struct Victim(pub PathBuf);
 
 impl Victim {
     pub fn new(subject: &Subject) -> Result<Victim> {
@@ -173,7 +173,7 @@ impl Victim {
 
 /// Moves this check into a mount namespace of its own, in which it may mount: what it leaves goes with it. With
 /// `shared`, every mount passes on what happens to it, as systemd has it.
-pub(super) fn mount_apart(shared: bool) -> Result<()> {
+pub(crate) fn mount_apart(shared: bool) -> Result<()> {
     unshare(CloneFlags::CLONE_NEWNS)?;
     // Private first: nothing that happens here may reach the host itself.
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
@@ -184,7 +184,7 @@ pub(super) fn mount_apart(shared: bool) -> Result<()> {
 }
 
 /// Mounts a tmpfs with a file `file` in it on a folder of the host; needs root.
-pub(super) fn host_tmpfs(point: &Path) -> Result<()> {
+pub(crate) fn host_tmpfs(point: &Path) -> Result<()> {
     fs::create_dir_all(point)?;
     mount(Some("below"), point, Some("tmpfs"), MsFlags::empty(), None::<&str>)
         .with_context(|| format!("mount a tmpfs on {}", point.display()))?;

@@ -1,6 +1,6 @@
 //! Step 06: data that outlives the container.
 
-mod bed;
+pub(super) mod bed;
 
 pub(crate) mod bind;
 pub(crate) mod copy_up;
