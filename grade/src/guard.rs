@@ -181,7 +181,8 @@ fn wait(child: Pid, limit: Duration, mut disk: Option<disk::Watch>) -> Result<En
             match waitpid(None::<Pid>, Some(WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => break,
                 Ok(status) if status.pid() == Some(child) => return Ok(Ended::Status(status)),
-                Ok(_) | Err(Errno::EINTR) => {}
+                // EINVAL: it was reaped, and a real-time signal that nix has no name for had ended it.
+                Ok(_) | Err(Errno::EINTR | Errno::EINVAL) => {}
                 Err(error) => return Err(error.into()),
             }
         }

@@ -226,6 +226,8 @@ impl Running {
     }
 
     fn ended_early(&self, how: &str) -> String {
+        // What it said last may still be on its way.
+        self.stderr.rest(Duration::from_millis(300));
         format!("`{}` {how}; stdout {:?}, stderr {:?}", self.line, self.stdout_now(), self.stderr_now())
     }
 }

@@ -161,7 +161,8 @@ fn wait(child: Pid, limit: Duration) -> Result<(bool, bool)> {
                 Ok(status) if status.pid() == Some(child) => {
                     return Ok((false, status == WaitStatus::Exited(child, 0)));
                 }
-                Ok(_) | Err(Errno::EINTR) => {}
+                // EINVAL: it was reaped, and a real-time signal that nix has no name for had ended it.
+                Ok(_) | Err(Errno::EINTR | Errno::EINVAL) => {}
                 Err(error) => return Err(error.into()),
             }
         }
