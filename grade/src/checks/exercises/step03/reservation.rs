@@ -1,35 +1,34 @@
-//! Exercises of step 03.
+//! The exercise memory-reservation.
 
-use super::super::common::expect_own_error;
-use super::super::step03::group::{Group, hold, release};
+use super::super::super::common::expect_own_error;
+use super::super::super::step03::group::{Group, hold, release};
 use crate::{Check, Need, Subject, Verdict, expect, expect_eq};
 
-const RESERVATION: &str = "03-cgroups.html#ex-memory-reservation";
+const SECTION: &str = "03-cgroups.html#ex-memory-reservation";
 
-pub(crate) const CHECKS: &[Check] = &[
-    Check {
-        id: "reservation-in-file",
-        step: 3,
-        title: "--memory-reservation is in the file of the container's group, and the limit is what it was",
-        points: 3,
-        hints: &["memory.soft_limit_in_bytes on v1, memory.low on v2."],
-        section: RESERVATION,
-        needs: &[Need::CgroupController("memory")],
-        run: reservation,
-        ..Check::NEW
-    },
-    Check {
-        id: "reservation-within-limit",
-        step: 3,
-        title: "a reservation above --memory is one message that names it, and nothing is started; an equal one is taken",
-        points: 2,
-        hints: &["`Limits::swap` compares two options, too."],
-        section: RESERVATION,
-        needs: &[Need::CgroupController("memory")],
-        run: reservation_within,
-        ..Check::NEW
-    },
-];
+pub(super) const IN_FILE: Check = Check {
+    id: "reservation-in-file",
+    step: 3,
+    title: "--memory-reservation is in the file of the container's group, and the limit is what it was",
+    points: 3,
+    hints: &["memory.soft_limit_in_bytes on v1, memory.low on v2."],
+    section: SECTION,
+    needs: &[Need::CgroupController("memory")],
+    run: reservation,
+    ..Check::NEW
+};
+
+pub(super) const WITHIN_LIMIT: Check = Check {
+    id: "reservation-within-limit",
+    step: 3,
+    title: "a reservation above --memory is one message that names it, and nothing is started; an equal one is taken",
+    points: 2,
+    hints: &["`Limits::swap` compares two options, too."],
+    section: SECTION,
+    needs: &[Need::CgroupController("memory")],
+    run: reservation_within,
+    ..Check::NEW
+};
 
 fn reservation(subject: &Subject) -> Verdict {
     for options in [&["--memory-reservation", "32m"][..], &["--memory", "64m", "--memory-reservation", "32m"]]
