@@ -33,6 +33,14 @@ struct Kit {
     wrong: Vec<Variant>,
 }
 
+impl Kit {
+    /// What `grade` is asked to check: it knows an exercise by its id if that has checks of its own, and by its step if not.
+    fn assignment(&self) -> String {
+        let Exercise { id, own, step, .. } = &self.exercise;
+        if own.is_empty() { format!("step{step:02}") } else { id.clone() }
+    }
+}
+
 #[derive(Default)]
 struct Counts {
     proved: usize,
@@ -132,8 +140,8 @@ fn prove_all(step: &Step, kits: &[Kit], counts: &mut Counts) -> Result<()> {
 
 /// The step as it is: its own checks fail for the stated reason, the others pass. Says how many were skipped.
 fn starter(bed: &Bed, original: &Path, kit: &Kit) -> Result<usize> {
-    let Exercise { id, own, red, .. } = &kit.exercise;
-    let outcomes = bed.check_for(id, original, Leg::here(), &names(&kit.exercise))?;
+    let Exercise { own, red, .. } = &kit.exercise;
+    let outcomes = bed.check_for(&kit.assignment(), original, Leg::here(), &names(&kit.exercise))?;
     let (own, about): (Vec<_>, Vec<_>) = outcomes.iter().partition(|outcome| own.contains(&outcome.check));
     all_good(&about)?;
     let failed: Vec<_> = own.iter().filter(|outcome| outcome.outcome == "fail").collect();
@@ -152,7 +160,7 @@ fn starter(bed: &Bed, original: &Path, kit: &Kit) -> Result<usize> {
 fn solved(bed: &Bed, patch: &Path, kit: &Kit) -> Result<usize> {
     let id = &kit.exercise.id;
     let binary = bed.build(&format!("{id}-solution"), &[patch])?;
-    let outcomes = bed.check_for(id, &binary, Leg::here(), &names(&kit.exercise))?;
+    let outcomes = bed.check_for(&kit.assignment(), &binary, Leg::here(), &names(&kit.exercise))?;
     all_good(&outcomes.iter().collect::<Vec<_>>())?;
     Ok(skipped(&outcomes))
 }
@@ -165,7 +173,7 @@ fn wrong(bed: &Bed, one: &Variant, kit: &Kit) -> Result<usize> {
     let id = &kit.exercise.id;
     let patches: Vec<&Path> = kit.solution.as_deref().into_iter().chain([one.patch.as_path()]).collect();
     let binary = bed.build(&format!("{id}-{}", one.name), &patches)?;
-    let outcomes = bed.check_for(id, &binary, one.leg, &names(&kit.exercise))?;
+    let outcomes = bed.check_for(&kit.assignment(), &binary, one.leg, &names(&kit.exercise))?;
     for outcome in &outcomes {
         let named = one.checks.contains(&outcome.check);
         match outcome.outcome.as_str() {
