@@ -10,33 +10,33 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-pub(super) use super::super::step07::bed::{Bed, SOON, Up};
+pub(crate) use super::super::step07::bed::{Bed, SOON, Up};
 use crate::need::search_path;
 use crate::probe::PROBE;
 use crate::subject::write_file;
 use crate::{Need, Process, Subject, Verdict, expect, expect_eq, own_executable, until};
 
 /// What these checks need of the machine.
-pub(super) const LINKS: &[Need] = &[Need::Root, Need::Program("ip"), Need::Program("nsenter")];
+pub(crate) const LINKS: &[Need] = &[Need::Root, Need::Program("ip"), Need::Program("nsenter")];
 
 /// What those need that look at packets on their way past a bridge.
-pub(super) const NEEDS: &[Need] = &[Need::Root, Need::Program("ip"), Need::Program("nsenter"), Need::Nat];
+pub(crate) const NEEDS: &[Need] = &[Need::Root, Need::Program("ip"), Need::Program("nsenter"), Need::Nat];
 
 /// The host's address, and the world's: RFC 5737.
-pub(super) const HOST: &str = "203.0.113.1";
-pub(super) const WORLD: &str = "203.0.113.2";
+pub(crate) const HOST: &str = "203.0.113.1";
+pub(crate) const WORLD: &str = "203.0.113.2";
 
 /// The port at which all servers answer.
-pub(super) const PORT: &str = "80";
+pub(crate) const PORT: &str = "80";
 
-pub(super) struct Host<'a> {
+pub(crate) struct Host<'a> {
     pub bed: Bed<'a>,
     world: Child,
 }
 
 /// Who asks.
 #[derive(Clone, Copy)]
-pub(super) enum Asker<'a> {
+pub(crate) enum Asker<'a> {
     Host,
     World,
     Container(&'a Up),
@@ -225,7 +225,7 @@ impl Asker<'_> {
 }
 
 /// The address of a container's first interface, as its network namespace has it.
-pub(super) fn address(up: &Up) -> Result<String> {
+pub(crate) fn address(up: &Up) -> Result<String> {
     let trie = up.command.text("net/fib_trie")?;
     let mut last = "";
     for line in trie.lines() {
@@ -238,7 +238,7 @@ pub(super) fn address(up: &Up) -> Result<String> {
 }
 
 /// A search path on which this script stands before the program of that name, which the script itself still finds.
-pub(super) fn path_with(subject: &Subject, program: &str, script: &str) -> Result<OsString> {
+pub(crate) fn path_with(subject: &Subject, program: &str, script: &str) -> Result<OsString> {
     let (folder, path) = (subject.scratch().join("bin"), search_path());
     fs::create_dir_all(&folder)?;
     write_file(&folder.join(program), format!("#!/bin/sh\nPATH='{path}'\n{script}\n"), 0o755)?;

@@ -1,7 +1,7 @@
 //! Step 08: containers with a network.
 
 mod files;
-mod host;
+pub(crate) mod host;
 
 pub(crate) mod addresses;
 pub(crate) mod changing;

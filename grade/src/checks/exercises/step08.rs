@@ -1,5 +1,0 @@
-//! Exercises of step 08.
-
-use crate::Check;
-
-pub(crate) const CHECKS: &[Check] = &[];
