@@ -12,6 +12,7 @@ use crate::explain::explain;
 use anyhow::{Context, Result};
 use netlink_packet_core::{DefaultNla, NLM_F_CREATE};
 use nix::libc::{IPPROTO_TCP, IPPROTO_UDP};
+use std::mem::ManuallyDrop;
 use std::net::Ipv4Addr;
 
 const NEW: u16 = 12;
@@ -55,8 +56,10 @@ pub fn change(verb: Verb, table: &str, elements: &[Element]) -> Result<()> {
         Verb::Add => ("NFT_MSG_NEWSETELEM", NLM_F_CREATE),
         Verb::Delete => ("NFT_MSG_DELSETELEM", 0),
     };
-    let changed = Netfilter::open()?.change(SUBSYSTEM, messages, flags);
-    changed.context("change the elements of the firewall's maps")?;
+    // The kernel destroys what is deleted after a grace period, and keeps whoever closes the socket waiting until then. The end
+    // of this process closes it, when everything else has been done meanwhile.
+    let mut netfilter = ManuallyDrop::new(Netfilter::open()?);
+    netfilter.change(SUBSYSTEM, messages, flags).context("change the elements of the firewall's maps")?;
     let told: Vec<_> = elements.iter().map(|element| element.text(verb)).collect();
     explain!("sendto(NETLINK_NETFILTER, {name} {table} {}) = 0", told.join(", "));
     Ok(())

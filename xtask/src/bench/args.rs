@@ -8,7 +8,7 @@ use super::peers;
 use super::sections::Section;
 use super::timing::Pace;
 
-const PACE: Pace = Pace { runs: 12, rounds: 5, warm_up: 2 };
+const PACE: Pace = Pace { runs: 6, rounds: 5, warm_up: 2 };
 const QUICK: Pace = Pace { runs: 4, rounds: 2, warm_up: 1 };
 
 #[derive(clap::Args)]
