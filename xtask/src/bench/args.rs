@@ -13,8 +13,8 @@ const QUICK: Pace = Pace { runs: 4, rounds: 2, warm_up: 1 };
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
-  cargo xtask bench                        everything, in some ten minutes
-  cargo xtask bench --quick                everything with fewer runs, in less than three
+  cargo xtask bench                        everything, in some ten minutes, and five to build the naive variants
+  cargo xtask bench --quick                everything with fewer runs and a smaller archive
   cargo xtask bench start exec             these sections alone
   cargo xtask bench start --only docker    beside Docker alone
   cargo xtask bench naive                  the naive variants of xtask/naive beside the real ones

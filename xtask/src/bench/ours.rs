@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 use super::line::Line;
+use super::sections::PLAIN;
 
 /// The first step that has an image to start, and the first that keeps containers.
 const IMAGES: &str = "step04";
@@ -56,6 +57,10 @@ impl Ours {
 
     /// The ids of all its containers.
     pub fn containers(&self) -> Result<Vec<String>> {
+        // Before containers live on, there is no list of them.
+        if self.step.as_str() < PLAIN {
+            return Ok(Vec::new());
+        }
         Ok(self.line("ps -a -q").output()?.lines().map(str::to_owned).collect())
     }
 
