@@ -16,8 +16,6 @@ pub struct Variant {
     pub about: String,
     /// The ids of the checks that it has to lose.
     pub checks: Vec<String>,
-    /// The ids of those that it loses or keeps, as it happens.
-    pub may: Vec<String>,
     pub leg: Leg,
 }
 
@@ -41,23 +39,21 @@ pub fn all(folder: &Path) -> Result<Vec<Variant>> {
 fn parse(path: &Path, text: &str) -> Result<Variant> {
     let name = path.file_stem().context("a patch without a name")?.to_string_lossy().into_owned();
     let (about, checks) = (String::new(), Vec::new());
-    let mut variant =
-        Variant { name, patch: path.to_owned(), about, checks, may: Vec::new(), leg: Leg::Root };
+    let mut variant = Variant { name, patch: path.to_owned(), about, checks, leg: Leg::Root };
     for line in text.lines().take_while(|line| !line.starts_with("--- ")) {
         let (key, value) = line.split_once(':').map(|(key, value)| (key, value.trim())).unwrap_or((line, ""));
         match key {
             "check" => variant.checks.extend(value.split(',').map(|id| id.trim().to_owned())),
-            "may" => variant.may.extend(value.split(',').map(|id| id.trim().to_owned())),
             "about" => value.clone_into(&mut variant.about),
             "leg" => variant.leg = Leg::named(value)?,
             // What the host needs, for people; the check itself knows, and skips.
             "needs" | "" => {}
-            _ => bail!("{line:?} is none of check:, may:, about:, leg: and needs:"),
+            _ => bail!("{line:?} is none of check:, about:, leg: and needs:"),
         }
     }
     ensure!(!variant.checks.is_empty(), "no line `check: ID` before the diff");
     ensure!(!variant.about.is_empty(), "no line `about: …` before the diff");
-    if let Some(unknown) = variant.checks.iter().chain(&variant.may).find(|id| grade::find(id).is_none()) {
+    if let Some(unknown) = variant.checks.iter().find(|id| grade::find(id).is_none()) {
         bail!("there is no check {unknown}");
     }
     Ok(variant)
