@@ -33,7 +33,8 @@ pub struct Checks {
 /// What each ended check tells, as it ends; `Break` ends the grading.
 pub type OnEntry<'a> = &'a mut dyn FnMut(&Entry) -> ControlFlow<()>;
 
-/// The checks that hold for a step or an exercise; with `only`, those with these ids.
+/// The checks that hold for a step or an exercise; with `only`, those with these ids and those that have to pass before
+/// them.
 ///
 /// # Errors
 /// When it has no check of such an id.
@@ -47,8 +48,16 @@ pub fn checks_of(assignment: Assignment, only: &[String]) -> Result<Vec<&'static
     if let Some(unknown) = only.iter().find(|id| !holding.iter().any(|check| check.id == **id)) {
         anyhow::bail!("{assignment} has no check {unknown}: see `grade list`");
     }
-    let wanted = |check: &&Check| only.is_empty() || only.iter().any(|id| id == check.id);
-    Ok(holding.into_iter().filter(wanted).collect())
+    if only.is_empty() {
+        return Ok(holding);
+    }
+    let mut wanted: Vec<&str> = only.iter().map(String::as_str).collect();
+    let mut next = 0;
+    while let Some(id) = wanted.get(next).copied() {
+        wanted.extend(holding.iter().filter(|check| check.id == id).flat_map(|check| check.after));
+        next += 1;
+    }
+    Ok(holding.into_iter().filter(|check| wanted.contains(&check.id)).collect())
 }
 
 /// Holds `bin` to the checks and adds what comes out to the report.

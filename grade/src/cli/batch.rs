@@ -31,7 +31,7 @@ pub(super) struct Args {
     /// Where the report goes instead of stdout: the first --output is for the first --format, and so on
     #[arg(long, value_name = "FILE")]
     output: Vec<PathBuf>,
-    /// Run only the checks with these ids, separated by commas
+    /// Run only the checks with these ids, separated by commas, and those that have to pass before them
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     filter: Vec<String>,
     /// All checks of a submission together must end within this time

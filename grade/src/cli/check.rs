@@ -29,7 +29,7 @@ pub(super) struct Args {
     /// A binary to check, instead of a crate
     #[arg(long, value_name = "PATH")]
     bin: Option<PathBuf>,
-    /// Run only the checks with these ids, separated by commas
+    /// Run only the checks with these ids, separated by commas, and those that have to pass before them
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     filter: Vec<String>,
     /// How to report: text, json, junit, tap, gradescope, classroom50, github; may be given several times

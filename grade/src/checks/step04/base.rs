@@ -116,7 +116,7 @@ pub(crate) const CHECKS: &[Check] = &[
 const TOOLS: [(&str, &str); 9] = [
     ("echo sh", "sh\n"),
     ("ls -d /etc/passwd", "/etc/passwd\n"),
-    ("ps | grep -c 'ps$'", "1\n"),
+    ("ps | grep -c '^ *1 .*sh'", "1\n"),
     ("hostname", "named\n"),
     ("mount | grep -c ' on /proc type proc '", "1\n"),
     ("echo a b | sed s/b/c/", "a c\n"),
