@@ -30,6 +30,7 @@ mod limits;
 mod link;
 mod lock;
 mod loopback;
+mod memory;
 mod mount;
 mod namespaces;
 mod network;

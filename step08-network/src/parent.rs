@@ -12,7 +12,7 @@ use crate::storage::Kind;
 use crate::supervisor::{self, Caller};
 use crate::terminal::Terminal;
 use crate::tty::Relay;
-use crate::{child, exec, explain, id_map, link, overrides};
+use crate::{child, exec, explain, id_map, link, memory, overrides};
 use anyhow::Result;
 
 /// Runs one container, in the foreground or detached, and returns the exit code to leave with.
@@ -23,6 +23,7 @@ pub fn run(run: &Run, driver: Option<Kind>) -> Result<u8> {
 
 /// Runs the command of a container that has its folder, until the command ends.
 pub fn start(run: &Run, container: Running, caller: &mut Option<Caller>) -> Result<u8> {
+    let detached = caller.is_some();
     let settings = container.settings();
     let namespaces = Namespaces::choose(run)?;
     let hostname = namespaces.hostname(run.hostname.as_deref(), container.id())?;
@@ -36,7 +37,7 @@ pub fn start(run: &Run, container: Running, caller: &mut Option<Caller>) -> Resu
         read_only: run.read_only,
         chroot: run.chroot,
         user: settings.user.clone(),
-        console: Console::choose(run, caller.is_some(), container.log())?,
+        console: Console::choose(run, detached, container.log())?,
         cgroup: Cgroup::create(container.id(), &run.limits, run.stats)?,
         container,
     };
@@ -63,6 +64,7 @@ pub fn start(run: &Run, container: Running, caller: &mut Option<Caller>) -> Resu
         caller.let_go(run.detach.then_some(plan.container.id()))?;
     }
     let swept = plan.container.sweep_others();
+    let shrunk = if detached { memory::give_back() } else { Ok(()) };
     let code = match host_end.terminal.take() {
         Some(outside) => Relay::new(outside, run.interactive, raw)?.run(&signals, &child)?,
         None => signals.watch(&child, &terminal)?,
@@ -70,7 +72,7 @@ pub fn start(run: &Run, container: Running, caller: &mut Option<Caller>) -> Resu
     let recorded = plan.cgroup.oom_kills().and_then(|kills| plan.container.has_ended(code, kills > 0));
     let reported = plan.cgroup.report(&run.limits, run.stats);
     // The command has run; what goes wrong now is told, and does not change its exit code.
-    for problem in [swept, recorded, reported].into_iter().filter_map(Result::err) {
+    for problem in [swept, shrunk, recorded, reported].into_iter().filter_map(Result::err) {
         explain::tell(format_args!("{problem:#}"));
     }
     Ok(code)
