@@ -2,7 +2,6 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -17,8 +16,10 @@ use crate::report::{BUILD, Entry, Report};
 use crate::submission::Source;
 use crate::warden::{self, Limits, Said, Work};
 
+mod queue;
 mod session;
 
+use queue::Queue;
 use session::Session;
 
 /// What a warden's child is to check.
@@ -154,17 +155,19 @@ pub(crate) fn inside(work: &Checks, folder: &Path, limits: &Limits, alone: bool)
     harness.ready().map_err(|reason| anyhow::anyhow!("the checks could not be prepared: {reason}"))?;
     let find = |id: &String| crate::find(id).with_context(|| format!("there is no check {id}"));
     let checks: Vec<_> = work.ids.iter().map(find).collect::<Result<_>>()?;
-    let next = AtomicUsize::new(0);
-    let work = || -> Result<()> {
-        while let Some(check) = checks.get(next.fetch_add(1, Ordering::Relaxed)) {
+    let queue = Queue::new(&checks);
+    let work = |slow: bool| -> Result<()> {
+        while let Some(check) = queue.next(slow) {
             let (outcome, millis) = harness.outcome(check);
+            queue.ended(check);
             warden::say(&Said::Entry(Entry::of(check, outcome, millis)))?;
         }
         Ok(())
     };
+    let jobs = limits.jobs.clamp(1, checks.len().max(1));
     std::thread::scope(|scope| {
-        let workers: Vec<_> =
-            (0..limits.jobs.clamp(1, checks.len().max(1))).map(|_| scope.spawn(work)).collect();
+        // Every second one looks for what takes long; the others have something to tell soon, in the order of the checks.
+        let workers: Vec<_> = (0..jobs).map(|job| scope.spawn(move || work(job % 2 == 1))).collect();
         let ended =
             workers.into_iter().map(|worker| worker.join().expect("a check ran in a process of its own"));
         ended.collect::<Result<()>>()

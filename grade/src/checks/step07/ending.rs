@@ -35,6 +35,7 @@ pub(crate) const CHECKS: &[Check] = &[
         points: 3,
         hints: &["PID 1 gets no signal that it has no handler for, but SIGKILL from outside."],
         section: "07-detach.html#break-deaf",
+        slow: true,
         run: kills_then,
         ..ENDING
     },

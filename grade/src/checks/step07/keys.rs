@@ -55,6 +55,7 @@ pub(crate) const CHECKS: &[Check] = &[
         hints: &["The editor asks for the size again when it hears SIGWINCH."],
         needs: &[Need::UserNamespaces, Need::Terminal, Need::Program("vi"), Need::Program("less")],
         after: &["tty-job-control"],
+        slow: true,
         run: vi,
         ..KEYS
     },

@@ -37,6 +37,7 @@ pub(crate) const CHECKS: &[Check] = &[
         ],
         behaviours: &[44, 46],
         after: &["exec-status"],
+        slow: true,
         run: found_at_once,
         ..UNDER_WAY
     },
@@ -48,6 +49,7 @@ pub(crate) const CHECKS: &[Check] = &[
         ],
         after: &["state-killed-freed"],
         section: "07-detach.html#sweep",
+        slow: true,
         run: killed_unstarted,
         ..UNDER_WAY
     },

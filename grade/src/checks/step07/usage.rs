@@ -36,6 +36,7 @@ pub(crate) const CHECKS: &[Check] = &[
         hints: &["pids.current, memory.usage_in_bytes or memory.current."],
         needs: &[Need::CgroupController("pids"), Need::CgroupController("memory")],
         section: "07-detach.html#stats",
+        slow: true,
         run: stats,
         ..LISTING
     },

@@ -22,6 +22,7 @@ pub(crate) const CHECKS: &[Check] = &[
         needs: NEEDS,
         after: &["publish-everywhere"],
         timeout: Duration::from_secs(180),
+        slow: true,
         run: fifty,
         ..Check::NEW
     },
@@ -36,6 +37,7 @@ pub(crate) const CHECKS: &[Check] = &[
         needs: NEEDS,
         after: &["crowd-fifty"],
         timeout: Duration::from_secs(180),
+        slow: true,
         run: killed,
         ..Check::NEW
     },

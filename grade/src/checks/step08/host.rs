@@ -49,8 +49,10 @@ impl<'a> Host<'a> {
         let own = Process::this().ns("net")?;
         until(SOON, "a world", || outside.ns("net").ok().filter(|other| *other != own))?;
         let host = Host { bed: Bed::new(subject), world };
+        // Nobody else has an IPv6 address here: the kernel need not look around for two seconds before it gives one.
         host.sh(&format!(
-            "ip link set lo up
+            "for links in all default; do echo 0 > /proc/sys/net/ipv6/conf/$links/accept_dad; done
+             ip link set lo up
              ip link add up0 type veth peer name out0 netns {}
              echo 1 > /proc/sys/net/ipv6/conf/up0/disable_ipv6
              ip addr add {HOST}/24 dev up0
@@ -151,6 +153,15 @@ impl<'a> Host<'a> {
         Ok(())
     }
 
+    /// The same for many, who ask at once.
+    pub fn all_silent(&self, asked: &[(Asker, &str, (&str, &str))]) -> Verdict {
+        std::thread::scope(|scope| {
+            let ask = |(who, protocol, place)| scope.spawn(move || self.silent(who, protocol, place));
+            let asking: Vec<_> = asked.iter().copied().map(ask).collect();
+            asking.into_iter().try_for_each(|one| one.join().expect("who asks does not panic"))
+        })
+    }
+
     /// The gateway of the containers' network: its first address.
     pub fn gateway(&self, network: &str) -> Result<String> {
         let text = self.bed.ok(&["network", "inspect", network])?;
@@ -175,19 +186,18 @@ impl<'a> Host<'a> {
              if command -v nft > /dev/null; then nft list ruleset; fi")
     }
 
-    /// The same, once nothing of it changes any more: it takes the kernel up to a second to tell that a bridge is idle, and
-    /// up to two to see that nobody else has an IPv6 address, which is `tentative` till then and has no route yet.
+    /// The same, once nothing of it changes any more.
     pub fn settled(&self) -> Result<String> {
-        let mut last = self.traces()?;
-        for _ in 0..10 {
-            std::thread::sleep(Duration::from_millis(1200));
-            let now = self.traces()?;
-            if now == last && !now.contains(" tentative") {
-                return Ok(now);
+        let mut last = String::new();
+        until(Duration::from_secs(12), "an end to the changes of the host's links and rules", || {
+            let now = self.traces().ok()?;
+            if now == last && at_rest(&now) {
+                return Some(now);
             }
             last = now;
-        }
-        anyhow::bail!("the host's links and rules change all the time")
+            std::thread::sleep(Duration::from_millis(100));
+            None
+        })
     }
 
     /// Waits until the host is as it was.
@@ -222,6 +232,18 @@ impl Asker<'_> {
             Asker::Container(up) => &up.id,
         }
     }
+}
+
+/// Whether the kernel has drawn its conclusions: it takes up to a second to tell that a bridge is idle, or a cable plugged
+/// in, and an IPv6 address is `tentative` until it has a route.
+fn at_rest(traces: &str) -> bool {
+    let told = |line: &str| {
+        let flags = line.split_once('<').and_then(|(_, rest)| rest.split_once('>'));
+        let flags: Vec<&str> = flags.map_or(Vec::new(), |(flags, _)| flags.split(',').collect());
+        let said = line.contains(" state UP ") || line.contains(" state UNKNOWN ");
+        !flags.contains(&"UP") || flags.contains(&"LOWER_UP") == said
+    };
+    !traces.contains(" tentative") && traces.lines().filter(|line| line.contains(" state ")).all(told)
 }
 
 /// The address of a container's first interface, as its network namespace has it.

@@ -26,6 +26,7 @@ pub(crate) const CHECKS: &[Check] = &[
         title: "a runtime that is killed before it has removed its rules leaves none for longer than the next command takes",
         hints: &["Whoever cleans up goes by the records: a record is the last thing to go."],
         needs: &[Need::Root, Need::Program("ip"), Need::Program("nsenter"), Need::Nat, Need::Strace],
+        slow: true,
         run: leaving,
         ..KILLED
     },

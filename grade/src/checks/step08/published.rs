@@ -133,11 +133,13 @@ fn one_address(subject: &Subject) -> Verdict {
     host.server("web", &["-p", "127.0.0.1:8080:80", "-p", &outside, "-p", "0.0.0.0:7070:80"])?;
     let gateway = host.gateway("bridge")?;
     host.answers(Asker::Host, "tcp", ("127.0.0.1", "8080"), &format!("web {gateway}"))?;
-    host.silent(Asker::Host, "tcp", (HOST, "8080"))?;
-    host.silent(Asker::World, "tcp", (HOST, "8080"))?;
     host.answers(Asker::World, "tcp", (HOST, "9090"), &format!("web {WORLD}"))?;
-    host.silent(Asker::Host, "tcp", ("127.0.0.1", "9090"))?;
-    host.answers(Asker::World, "tcp", (HOST, "7070"), &format!("web {WORLD}"))
+    host.answers(Asker::World, "tcp", (HOST, "7070"), &format!("web {WORLD}"))?;
+    host.all_silent(&[
+        (Asker::Host, "tcp", (HOST, "8080")),
+        (Asker::World, "tcp", (HOST, "8080")),
+        (Asker::Host, "tcp", ("127.0.0.1", "9090")),
+    ])
 }
 
 fn guarded(subject: &Subject) -> Verdict {

@@ -97,11 +97,13 @@ fn not_in(subject: &Subject) -> Verdict {
     host.bed.ok(&["network", "create", "other"])?;
     let stranger = host.server("stranger", &["--network", "other"])?;
     let web_address = address(&web)?;
-    for protocol in ["tcp", "udp"] {
-        host.silent(Asker::World, protocol, (&web_address, PORT))?;
-        host.silent(Asker::Container(&stranger), protocol, (&web_address, PORT))?;
-    }
-    Ok(())
+    let web = (web_address.as_str(), PORT);
+    host.all_silent(&[
+        (Asker::World, "tcp", web),
+        (Asker::Container(&stranger), "tcp", web),
+        (Asker::World, "udp", web),
+        (Asker::Container(&stranger), "udp", web),
+    ])
 }
 
 fn internal(subject: &Subject) -> Verdict {
@@ -113,15 +115,13 @@ fn internal(subject: &Subject) -> Verdict {
     let web = host.server("web", &["-p", "8080:80"])?;
     let (one_address, two_address, web_address) = (address(&one)?, address(&two)?, address(&web)?);
     host.answers(Asker::Container(&one), "tcp", (&two_address, PORT), &format!("two {one_address}"))?;
+    let places = [(WORLD, PORT), (web_address.as_str(), PORT), (HOST, "8080"), ("10.77.0.1", "8080")];
+    let out = places.map(|place| (Asker::Container(&two), "tcp", place));
+    let into = [Asker::World, Asker::Container(&web)].map(|who| (who, "tcp", (two_address.as_str(), PORT)));
+    host.all_silent(&out)?;
     // The second time with a route that it has made itself.
-    for script in ["true", "ip route add default via 10.77.0.1"] {
-        host.inside(&two, script)?;
-        for place in [(WORLD, PORT), (web_address.as_str(), PORT), (HOST, "8080"), ("10.77.0.1", "8080")] {
-            host.silent(Asker::Container(&two), "tcp", place)?;
-        }
-    }
-    host.silent(Asker::World, "tcp", (&two_address, PORT))?;
-    host.silent(Asker::Container(&web), "tcp", (&two_address, PORT))?;
+    host.inside(&two, "ip route add default via 10.77.0.1")?;
+    host.all_silent(&[&out[..], &into].concat())?;
     // What has an IPv6 address is reached past all rules for IPv4.
     let addresses =
         "for link in $(ip -o link show type bridge | cut -d: -f2); do ip -6 -o addr show $link; done";

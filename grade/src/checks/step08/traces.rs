@@ -59,6 +59,7 @@ pub(crate) const CHECKS: &[Check] = &[
         hints: &["Write down what will be there before it is there."],
         section: "08-network.html#end",
         after: &["traces-failed"],
+        slow: true,
         run: chaos,
         ..TRACES
     },
