@@ -52,9 +52,11 @@ fn direct(subject: &Subject) -> Verdict {
     let bed = Bed::new(subject);
     let up = bed.script(&[], "echo ready; echo to stderr >&2; exec sleep 1000")?;
     bed.until_logged(&up.id, "to stderr\n")?;
-    // The shell has more open for a moment.
+    // The shell has more open for a moment, and so has the start of sleep, while it looks for its libraries.
     let slept = || up.command.argv().is_ok_and(|argv| argv.first().is_some_and(|word| word == b"sleep"));
+    let few = || up.command.descriptors().is_ok_and(|fds| fds.len() <= 3);
     until(SOON, "the shell to become sleep", || slept().then_some(()))?;
+    until(SOON, "three descriptors in the command", || few().then_some(()))?;
     let log = bed.folder(&up.id).join("log");
     expect!(holds(up.command, &log)?, "the log open in the command", "it is not");
     expect!(!holds(up.runtime, &log)?, "the log closed in the supervisor", "it is open");
