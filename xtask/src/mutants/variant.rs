@@ -17,6 +17,8 @@ pub struct Variant {
     /// The ids of the checks that it has to lose.
     pub checks: Vec<String>,
     pub leg: Leg,
+    /// What the host needs, for people: the check itself knows, and is skipped.
+    pub needs: String,
 }
 
 /// The variants of a folder, by name. A folder that is not there has none.
@@ -39,15 +41,16 @@ pub fn all(folder: &Path) -> Result<Vec<Variant>> {
 fn parse(path: &Path, text: &str) -> Result<Variant> {
     let name = path.file_stem().context("a patch without a name")?.to_string_lossy().into_owned();
     let (about, checks) = (String::new(), Vec::new());
-    let mut variant = Variant { name, patch: path.to_owned(), about, checks, leg: Leg::Root };
+    let (patch, needs) = (path.to_owned(), String::new());
+    let mut variant = Variant { name, patch, about, checks, leg: Leg::Root, needs };
     for line in text.lines().take_while(|line| !line.starts_with("--- ")) {
         let (key, value) = line.split_once(':').map(|(key, value)| (key, value.trim())).unwrap_or((line, ""));
         match key {
             "check" => variant.checks.extend(value.split(',').map(|id| id.trim().to_owned())),
             "about" => value.clone_into(&mut variant.about),
             "leg" => variant.leg = Leg::named(value)?,
-            // What the host needs, for people; the check itself knows, and skips.
-            "needs" | "" => {}
+            "needs" => value.clone_into(&mut variant.needs),
+            "" => {}
             _ => bail!("{line:?} is none of check:, about:, leg: and needs:"),
         }
     }
