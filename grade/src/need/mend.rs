@@ -8,13 +8,14 @@ use super::Need;
 use crate::kernel;
 
 /// The package that brings a program, where it has another name than the program: on Debian's kin, and on others.
-const PACKAGES: [(&str, &str, &str); 6] = [
+const PACKAGES: [(&str, &str, &str); 7] = [
     ("nft", "nftables", "nftables"),
     ("pasta", "passt", "passt"),
     ("newuidmap", "uidmap", "shadow-utils"),
     ("docker", "docker.io", "docker"),
     ("ip", "iproute2", "iproute"),
     ("setpriv", "util-linux", "util-linux"),
+    ("vi", "vim-tiny", "vim-minimal"),
 ];
 
 /// Settings that take user namespaces away, the value that does so, and the command that gives them back.

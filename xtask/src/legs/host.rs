@@ -36,7 +36,7 @@ pub fn difference(before: &str, after: &str) -> Vec<String> {
             ChangeTag::Equal => None,
             // Somebody else's run may have ended meanwhile; it is what has come that was left behind.
             ChangeTag::Delete
-                if ["process ", "file "].iter().any(|kind| change.value().starts_with(kind)) =>
+                if ["cgroup ", "process ", "file "].iter().any(|kind| change.value().starts_with(kind)) =>
             {
                 None
             }
@@ -135,6 +135,7 @@ mod tests {
         assert!(difference("a\nb\n", "a\nb\n").is_empty());
         assert_eq!(difference("a\nb\n", "a\nc\n"), ["- b", "+ c"]);
         assert_eq!(difference("file /tmp/a\nlink lo\n", "file /tmp/b\n"), ["- link lo", "+ file /tmp/b"]);
+        assert_eq!(difference("cgroup /a\n", "cgroup /b\n"), ["+ cgroup /b"]);
     }
 
     #[test]

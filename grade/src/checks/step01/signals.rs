@@ -146,8 +146,12 @@ fn job_control(subject: &Subject) -> Verdict {
     let mut terminal = Terminal::open()?;
     let launch = subject.probe(&[], "catch", &["2"])?;
     // Started by name rather than as a script, so that each line that is typed is a job.
-    let shell =
-        launch.under(&["sh", "-c", "set -m; \"$@\"; echo first=$?; fg >/dev/null; echo last=$?", "sh"]);
+    let shell = launch.under(&[
+        "sh",
+        "-c",
+        "set -m; \"$@\"; echo first=$?; read go; fg >/dev/null; echo last=$?",
+        "sh",
+    ]);
     let running = shell.start_on(&terminal)?;
     terminal.wait_for("ready")?;
     let runtime = running.runtime().children();
@@ -155,6 +159,9 @@ fn job_control(subject: &Subject) -> Verdict {
     terminal.press("\x1a")?;
     terminal.wait_for("first=")?;
     let command = running.command_below(runtime[0])?;
+    // On a busy machine it may stop after its runtime has, and what still runs would look as if `fg` had been there.
+    until_stopped(command, true, "a stopped command after Ctrl-Z")?;
+    terminal.press("\n")?;
     until_stopped(command, false, "a running command after `fg`")?;
     terminal.press("\x03")?;
     let heard_int = || {

@@ -9,10 +9,10 @@ use anyhow::{Context, bail};
 use nix::sys::signal::Signal;
 
 use super::super::common::send;
-use super::bed::{Bed, SOON, ours};
+use super::bed::{Bed, ours};
 use crate::kernel::hierarchy;
 use crate::subject::PATIENCE;
-use crate::{Check, Process, Subject, Verdict, expect, expect_eq, until};
+use crate::{Check, Process, Subject, Verdict, expect, expect_eq};
 
 const CHAOS: Check = Check {
     step: 7,
@@ -123,9 +123,7 @@ fn clear(bed: &Bed, ids: &mut BTreeSet<String>) -> Verdict {
     super::bed::until_all_gone(&runtimes(bed), "that looked after containers")?;
     bed.ok(&["prune"])?;
     bed.expect_nothing(&BTreeSet::new(), "after `prune`")?;
-    // Another check's run may be at some of them, and this one's leaves them to that.
-    until(SOON, "no group left after `prune`", || groups(ids).is_empty().then_some(()))
-        .with_context(|| format!("{:?} are there", groups(ids)))?;
+    Bed::expect_swept(|| groups(ids), "after `prune`")?;
     expect_eq!(bed.ok(&["ps", "-aq"])?, "", "stdout of `ps -aq` after `prune`");
     let volumes = bed.ok(&["volume", "ls", "-q"])?;
     expect_eq!(volumes, "named\n", "volumes after `prune`");

@@ -117,9 +117,8 @@ fn killed_freed(subject: &Subject) -> Verdict {
         let groups = up.groups()?;
         kill_supervisor(&up)?;
         bed.ok(words)?;
-        // Another check's run may be at it already, and the one that was asked leaves it to that.
-        let gone = || (!groups.iter().any(|dir| dir.exists())).then_some(());
-        until(SOON, &format!("the end of the groups {groups:?} after `{}`", words.join(" ")), gone)?;
+        let left = || groups.iter().filter(|dir| dir.exists()).cloned().collect();
+        Bed::expect_swept(left, &format!("after `{}`", words.join(" ")))?;
         bed.expect_no_mounts("after `kill -9` of the supervisor")?;
         if !options.contains(&"--rm") {
             bed.ok(&["rm", "box"])?;
