@@ -10,19 +10,26 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Locks a directory; `None` when somebody else has it locked, or removed it.
+/// Locks a directory; `None` when somebody else has it locked, or removed it. Another one may be in its place by then.
 pub fn take(path: &Path) -> Result<Option<Flock<File>>> {
     let directory = match File::open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         result => result.with_context(|| format!("open {}", path.display()))?,
     };
     match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
-        Ok(lock) => Ok(path.exists().then_some(lock)),
+        Ok(lock) => Ok(is_at(path, &lock).then_some(lock)),
         Err((_, Errno::EWOULDBLOCK)) => Ok(None),
         Err((_, error)) => Err(error).with_context(|| format!("lock {}", path.display())),
     }
+}
+
+/// Whether it is this directory that the path leads to.
+fn is_at(path: &Path, directory: &File) -> bool {
+    let (there, here) = (fs::metadata(path), directory.metadata());
+    there.is_ok_and(|there| here.is_ok_and(|here| (there.dev(), there.ino()) == (here.dev(), here.ino())))
 }
 
 /// The directories in `base` whose names start with `prefix` and whose owners are gone, locked for whoever removes them.
@@ -45,4 +52,22 @@ pub fn abandoned(
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_in_the_place_of_another_is_not_that_one() {
+        let path = std::env::temp_dir().join(format!("fork-to-veth-lock-{}", std::process::id()));
+        fs::create_dir(&path).unwrap();
+        let first = File::open(&path).unwrap();
+        assert!(is_at(&path, &first));
+        fs::remove_dir(&path).unwrap();
+        assert!(!is_at(&path, &first));
+        fs::create_dir(&path).unwrap();
+        assert!(!is_at(&path, &first));
+        fs::remove_dir(&path).unwrap();
+    }
 }

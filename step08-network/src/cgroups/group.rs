@@ -115,7 +115,10 @@ pub fn write(path: &Path, value: &str) -> Result<()> {
 
 /// Removes every group below `base` whose owner is gone. Who is known to be `alive` has all its groups locked.
 pub fn sweep(base: &Path, alive: &mut HashSet<OsString>) -> Result<()> {
-    lock::abandoned(base, PREFIX, alive)?.iter().try_for_each(|(path, _lock)| remove(path))
+    let abandoned = lock::abandoned(base, PREFIX, alive)?;
+    // That one cannot be removed is no reason to leave the others.
+    let removed: Vec<_> = abandoned.iter().map(|(path, _lock)| remove(path)).collect();
+    removed.into_iter().collect()
 }
 
 /// Removes a group, the groups that were made inside it, and every process in them.
