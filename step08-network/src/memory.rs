@@ -17,7 +17,7 @@ pub fn give_back() -> Result<()> {
     let page = sysconf(SysconfVar::PAGE_SIZE)?.context("the size of a page")? as usize;
     let free_below = (&raw const maps as usize - MARGIN) / page * page;
     for Range { start, end } in maps.lines().filter_map(|line| needed_no_more(line, free_below)) {
-        // SAFETY: what cannot be written is in its file as it is in memory, and below MARGIN the stack holds nothing.
+        // SAFETY: these pages are in their files as they are in memory, and below MARGIN the stack holds nothing.
         if unsafe { libc::madvise(start as *mut _, end - start, MADV_DONTNEED) } == -1 {
             return Err(Error::last_os_error()).context("give back memory");
         }
@@ -31,14 +31,17 @@ pub fn give_back() -> Result<()> {
     Ok(())
 }
 
-/// The addresses of a line of /proc/PID/maps, proc_pid_maps(5), that stand for a file's instructions or for free stack.
+/// The addresses of a line of /proc/PID/maps, proc_pid_maps(5), that stand for a file's instructions, for its constants, which
+/// are at its start, or for free stack. What ld.so(8) has changed, to protect it then, is further back in a file.
 fn needed_no_more(line: &str, free_below: usize) -> Option<Range<usize>> {
-    let [range, mode, _, _, _, name] = line.split_whitespace().collect::<Vec<_>>()[..] else { return None };
+    let [range, mode, offset, _, _, name] = line.split_whitespace().collect::<Vec<_>>()[..] else {
+        return None;
+    };
     let (start, end) = range.split_once('-')?;
     let (start, end) = (usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?);
-    match (mode, name) {
-        ("r-xp", name) if name.starts_with('/') => Some(start..end),
-        (_, "[stack]") if start < free_below => Some(start..free_below),
+    match (mode, offset, name) {
+        ("r-xp", _, file) | ("r--p", "00000000", file) if file.starts_with('/') => Some(start..end),
+        (_, _, "[stack]") if start < free_below => Some(start..free_below),
         _ => None,
     }
 }
