@@ -16,6 +16,7 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::Pid;
 
 const INIT: &str = include_str!("init.sh");
+const PTRACE: &str = include_str!("ptrace.c");
 
 /// The machine's disks, sparse files: a device to set I/O limits on, and one for what the steps write.
 const DISKS: [(&str, u64); 2] = [("disk", 64 << 20), ("data", 4 << 30)];
@@ -136,6 +137,9 @@ impl Machine {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
+        if let Some(library) = ptrace_for_amx(exchange)? {
+            command.env("LD_PRELOAD", library);
+        }
         Ok(command)
     }
 
@@ -245,4 +249,19 @@ fn collect(mut from: impl Read + Send + 'static) -> JoinHandle<Result<String>> {
         from.read_to_end(&mut bytes).context("read the machine's console")?;
         Ok(String::from_utf8_lossy(&bytes).replace('\r', ""))
     })
+}
+
+/// On a processor with AMX, a library with a ptrace(2) that the kernel can work with. What links Rust's programs builds it.
+fn ptrace_for_amx(exchange: &Path) -> Result<Option<PathBuf>> {
+    let processor = fs::read_to_string("/proc/cpuinfo").context("read /proc/cpuinfo")?;
+    if !processor.split_whitespace().any(|flag| flag == "amx_tile") {
+        return Ok(None);
+    }
+    let (source, library) = (exchange.join("ptrace.c"), exchange.join("ptrace.so"));
+    fs::write(&source, PTRACE).with_context(|| format!("write {}", source.display()))?;
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-O2", "-o"]).arg(&library).arg(&source).arg("-ldl");
+    let status = compiler.status().context("start cc")?;
+    ensure!(status.success(), "cc: {status}");
+    Ok(Some(library))
 }
