@@ -93,7 +93,17 @@ fn shared(subject: &Subject) -> Verdict {
 
 fn stacked(subject: &Subject) -> Verdict {
     let own = Own::new(subject);
-    let lower = ["same", "gone", "whole/a", "whole/b", "open/old", "open/sub/old", "both/low"];
+    let lower = [
+        "same",
+        "gone",
+        "whole/a",
+        "whole/b",
+        "open/old",
+        "open/sub/old",
+        "both/low",
+        "part/old",
+        "part/low",
+    ];
     let lower = lower.map(|name| Entry::file(format!("var/{name}"), "low\n"));
     let middle = [
         Entry::file("var/same", "middle\n"),
@@ -107,12 +117,26 @@ fn stacked(subject: &Subject) -> Verdict {
     ];
     let upper =
         [Entry::file("var/same", "upper\n"), Entry::file("var/gone", "back\n"), Entry::dir("var/whole/")];
-    let layers = vec![small_layer()?, tar(lower), tar(middle), tar(upper)];
+    // A layer that names nothing else, not even the folder.
+    let last = [Entry::file("var/part/.wh.old", "")];
+    let layers = vec![small_layer()?, tar(lower), tar(middle), tar(upper), tar(last)];
     own.load_images(&[Image::new("check/stack:1", layers)])?;
     let held = own.hold("check/stack:1", &["--rm"])?;
     let tree = of_folder(&held.path("var"), &[])?;
     let found: Vec<String> = tree.keys().map(|path| String::from_utf8_lossy(path).into_owned()).collect();
-    let wanted = ["", "both", "both/low", "both/middle", "gone", "open", "open/new", "same", "whole"];
+    let wanted = [
+        "",
+        "both",
+        "both/low",
+        "both/middle",
+        "gone",
+        "open",
+        "open/new",
+        "part",
+        "part/low",
+        "same",
+        "whole",
+    ];
     expect_eq!(found, wanted, "the paths below /var");
     for (name, text) in [("same", "upper\n"), ("gone", "back\n"), ("open/new", "middle\n")] {
         expect_eq!(fs::read_to_string(held.path(format!("var/{name}")))?, text, "the file /var/{name}");
