@@ -64,13 +64,24 @@ impl Container {
 
     /// Reads the record again, as its runtime has left it, or would have if it had not been killed.
     pub fn settle(&mut self) -> Result<()> {
+        self.read_again()?;
+        if !self.record.state.is_complete()
+            && let Some(_lock) = lock::take(&self.folder)?
+        {
+            // Before it let go of the lock, it may have written down the end.
+            self.read_again()?;
+            if !self.record.state.is_complete() {
+                self.record.state.has_died();
+            }
+        }
+        Ok(())
+    }
+
+    fn read_again(&mut self) -> Result<()> {
         match read_record(&self.folder)? {
             Some(record) => self.record = record,
             // It was to be thrown away.
             None => self.record.state.has_died(),
-        }
-        if !self.record.state.is_complete() && lock::take(&self.folder)?.is_some() {
-            self.record.state.has_died();
         }
         Ok(())
     }

@@ -6,11 +6,11 @@ use std::os::unix::fs::symlink;
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
-use super::bed::{Bed, contained};
+use super::bed::{Bed, SOON, contained};
 use super::exec::{end, exec_cat, in_front};
 use super::seat::identity;
 use crate::subject::{PATIENCE, write_file};
-use crate::{Check, Need, Subject, Verdict, expect, expect_eq};
+use crate::{Check, Need, Subject, Verdict, expect, expect_eq, until};
 
 const FENCE: Check = Check {
     step: 7,
@@ -79,9 +79,13 @@ fn descriptors(subject: &Subject) -> Verdict {
         let newest =
             contained().into_iter().filter(|it| it.text("comm").is_ok_and(|comm| comm.trim_end() == name));
         let Some(command) = newest.max() else { anyhow::bail!("no {name} in the container") };
+        // It may be looking for its libraries still.
+        let few = || command.descriptors().is_ok_and(|open| open.len() <= 3).then_some(());
+        let settled = until(SOON, "three descriptors", few);
         let open = command.descriptors()?;
         let numbers: Vec<i32> = open.keys().copied().collect();
         expect_eq!(numbers, [0, 1, 2], "descriptors of {words:?}, which are {open:?}");
+        settled?;
         let here = identity(&command.path("cwd"))?;
         expect_eq!(here, identity(&command.path("root"))?, "the working directory of {words:?}");
     }
