@@ -217,3 +217,10 @@ impl Gate {
         Ok(fs::File::options().read(true).write(true).open(&self.0)?)
     }
 }
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        // The scratch folder goes with it at the latest.
+        let _ = fs::remove_file(&self.0);
+    }
+}

@@ -148,6 +148,8 @@ fn leaves_container(subject: &Subject) -> Verdict {
     );
     let output = bed.output(&["exec", "box", "sh", "-c", "kill -9 $$"])?;
     expect_eq!(output.code(), 137, "exit status of a command that kills itself");
+    // A container would not be gone at once.
+    std::thread::sleep(Duration::from_millis(300));
     expect_eq!(bed.state("box")?.0, "running", "status of the container after that");
     bed.ok(&["stop", "-t", "0", "box"])?;
     until_all_gone(&members, "after `stop`")?;

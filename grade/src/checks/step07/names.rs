@@ -182,8 +182,21 @@ fn rename_taken(subject: &Subject) -> Verdict {
         bed.refused(&["rename", "box0", wrong], "name")?;
     }
     expect_eq!(bed.inspect("box0")?["id"].as_str(), Some(ids[0].as_str()), "what has its old name still");
-    let gate = Gate::new(subject)?;
-    let start = |id: &String| gate.before(bed.call(&["rename", id, "wanted"])).start();
+    // Two of them look at the same moment in one race or another.
+    for round in 0..4 {
+        let name = format!("wanted{round}");
+        one_gets(&bed, &ids, &name)?;
+        let rows = bed.ps(&["-a"])?;
+        let with = rows.iter().filter(|row| row["Names"] == name.as_str()).count();
+        expect_eq!((rows.len(), with), (8, 1), "containers, and those with the name, in `ps -a`");
+    }
+    Ok(())
+}
+
+/// All of them ask for a name at once.
+fn one_gets(bed: &Bed, ids: &[String], name: &str) -> Verdict {
+    let gate = Gate::new(bed.subject)?;
+    let start = |id: &String| gate.before(bed.call(&["rename", id, name])).start();
     let mut all = ids.iter().map(start).collect::<Result<Vec<_>>>()?;
     std::thread::sleep(Duration::from_millis(50));
     let _open = gate.open()?;
@@ -193,12 +206,9 @@ fn rename_taken(subject: &Subject) -> Verdict {
         if output.code() == 0 {
             won += 1;
         } else {
-            bed.own_error(&output, 125, "wanted", "one of eight `rename` at once")?;
+            bed.own_error(&output, 125, name, "one of eight `rename` at once")?;
         }
     }
     expect_eq!(won, 1, "how many of eight got the name");
-    let rows = bed.ps(&["-a"])?;
-    let with = rows.iter().filter(|row| row["Names"] == "wanted").count();
-    expect_eq!((rows.len(), with), (8, 1), "containers, and those with the name, in `ps -a`");
     Ok(())
 }
